@@ -1,0 +1,185 @@
+/*
+ * config.h - lb.conf, read and checked.
+ *
+ * Owns     the parsed values; a struct config is never changed once made.
+ * Used by  main and control's reload (load), everyone else (read).
+ * Uses     libconfig, through config_read.c alone; the option table of config_options.c.
+ * Thread   load: any. Reading: any. retain and release: control thread.
+ *
+ * One table (config_options.h) holds every option: name, type, bounds, default, unit, reloadable or not, one line
+ * of help. --dump, docs/configuration.md and the checks all come from it.
+ */
+#ifndef WORLD_CONFIG_H
+#define WORLD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/problem.h"
+
+struct config_list { /* of texts */
+    char **items;
+    struct place *places;
+    size_t count;
+};
+
+/* One option of a plugin, as written: the plugin's own table says what it must be. */
+enum config_value_type { CONFIG_INT, CONFIG_FLOAT, CONFIG_BOOL, CONFIG_TEXT };
+struct config_value {
+    char *name;
+    enum config_value_type type;
+    int64_t i; /* CONFIG_INT, CONFIG_BOOL */
+    double f;  /* CONFIG_FLOAT; also set for CONFIG_INT */
+    char *s;   /* CONFIG_TEXT */
+    struct place place;
+};
+struct config_plugin {
+    char *name; /* "scheduler_ring", or a path with a slash, made absolute */
+    struct place place;
+    struct config_value *options;
+    size_t n_options;
+    struct place options_place;
+};
+
+enum config_key_source { KEY_QUERY, KEY_HEADER, KEY_COOKIE, KEY_PATH, KEY_URI, KEY_CLIENT_IP, KEY_RANDOM };
+struct config_key {
+    enum config_key_source source;
+    char *name; /* of query, header (lower case), cookie; else NULL */
+    size_t name_len;
+};
+
+enum config_driver { DRIVER_PROCESS, DRIVER_STATIC };
+enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
+
+struct config_network { /* of control_from: an IPv4 network is kept v4-mapped */
+    uint8_t address[16];
+    unsigned bits; /* 0 .. 128 */
+};
+
+struct config_member { /* static.members, and static.addresses with weight 1 and no name */
+    char *address;     /* "127.0.0.1:8001", "[::1]:8001" */
+    char *name;        /* NULL: "Server N" by position */
+    uint32_t weight;
+    struct place place;
+};
+
+struct config {
+    char *path;      /* as given */
+    char *directory; /* absolute; relative paths start here */
+
+    struct config_list listen;
+    char *admin; /* "": no admin port */
+    uint32_t workers; /* as configured; 0: one a core */
+    char *plugin_dir; /* absolute, never empty once loaded */
+    struct config_network *control_from;
+    size_t n_control_from;
+    char *control_token; /* "": none */
+
+    struct {
+        struct config_plugin scheduler, hash, probe;
+        struct config_key *keys;
+        size_t n_keys;
+        double bounded_load; /* 0: off */
+    } strategy;
+
+    struct {
+        enum config_driver driver;
+        uint32_t count, max;
+        char *name; /* "Server {n}" */
+        enum config_replacement replacement;
+        uint32_t add_timeout_ms, stop_timeout_ms, drain_timeout_ms;
+        uint32_t backoff_min_ms, backoff_max_ms, backoff_reset_ms;
+        struct {
+            struct config_list command; /* command.items[0] is resolved: absolute, or found beside the program */
+            uint16_t base_port;
+            char *address; /* "127.0.0.1": where the child is told to be reached */
+        } process;
+        struct config_member *members;
+        size_t n_members; /* driver static */
+    } replicas;
+
+    struct {
+        char *path;
+        uint32_t interval_ms, timeout_ms, start_interval_ms;
+        uint32_t unready_after, dead_after;
+        uint32_t start_timeout_ms; /* STARTING for longer: stop and start again */
+    } health;
+
+    struct { /* all in ms */
+        uint32_t head, body, connect, reply, relay, idle, linger, drain;
+    } timeouts;
+
+    struct {
+        uint32_t buffer;          /* bytes of one I/O buffer; not reloadable */
+        uint32_t head;            /* bytes of a request or reply head; at most buffer */
+        uint32_t target;          /* bytes of a request target: 414 above */
+        uint32_t headers;         /* fields in a head; not reloadable */
+        uint64_t body;            /* bytes of a request body, 0: any: 413 above */
+        uint32_t control_body;    /* bytes of a control route's body */
+        uint32_t replay;          /* bytes of a request body kept for a retry */
+        uint32_t turn_bytes;      /* bytes one relay moves in one turn of the loop */
+        uint32_t connections;     /* clients at once, all workers together */
+        uint32_t requests_per_connection; /* 0: any */
+        uint32_t history;         /* request ids kept a replica */
+    } limits;
+
+    struct {
+        uint32_t attempts;        /* tries of one request, the first one included */
+        uint32_t budget_percent;  /* retries after time-outs, of requests in flight … */
+        uint32_t budget_min;      /* … but at least so many at once */
+    } retry;
+
+    struct {
+        uint32_t idle;         /* idle sockets kept a replica and worker */
+        uint32_t idle_ms;      /* for how long */
+        uint32_t safe_idle_ms; /* a request that must not be repeated takes none idle for longer */
+    } upstream;
+
+    struct {
+        char *file; /* "": standard error; absolute otherwise */
+        enum log_level level;
+    } log;
+
+    unsigned refs;
+    char **files; /* every file that was read, ends with NULL: places point into these names */
+};
+
+/* Reads path and checks everything. Returns a configuration with one reference when problems stayed empty, else NULL:
+ * a syntax error stands alone, semantic errors come all together. */
+struct config *config_load(const char *path, struct problems *problems);
+
+/* The same, but semantic errors do not keep the configuration back: what was refused has its default. NULL only when the
+ * file cannot be read or has a syntax error. For a caller that wants the plugins' problems (strategy_make) in the same
+ * list; such a configuration must never run when problems were added. */
+struct config *config_load_partial(const char *path, struct problems *problems);
+
+void config_retain(struct config *c);
+void config_release(struct config *c);
+
+/* Effective values as an lb.conf, defaults included. */
+void config_dump(const struct config *c, FILE *out);
+
+/* The reference of all options as Markdown (docs/configuration.md). */
+void config_print_reference(FILE *out);
+
+/* Dotted names of the options that differ ("strategy.hash", "health.interval_ms"), sorted as in the table, ending with
+ * NULL; free each and the array with config_names_free. restart receives those among them that only a restart applies. */
+char **config_diff(const struct config *a, const struct config *b, char ***restart);
+void config_names_free(char **names);
+
+/* A copy of `next` in which every option that needs a restart has the value of `running` (what a reload may run).
+ * Returns it with one reference. */
+struct config *config_merge_running(const struct config *running, const struct config *next);
+
+/* True when the address (v4 or v6 socket address) is inside control_from. */
+struct sockaddr;
+bool config_allows_control(const struct config *c, const struct sockaddr *peer);
+
+/* Splits "host:port", "[v6]:port", ":port" or "port" into a socket address. Numeric only. Returns its length, or 0. */
+struct sockaddr_storage;
+unsigned config_parse_address(const char *text, struct sockaddr_storage *out);
+
+#endif

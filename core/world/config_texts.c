@@ -1,0 +1,141 @@
+/*
+ * config_texts.c - what an address, a name, a path or a token must look like.
+ *
+ * Owns     nothing.
+ * Used by  config_options.c and config_members.c.
+ * Uses     config.h (config_parse_address).
+ * Thread   any; pure.
+ */
+#include "world/config_texts.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "world/config.h"
+
+enum {
+    NAME_MAX_BYTES = 63,  /* of a replica's name; also REPLICA_NAME_MAX */
+    NUMBER_MAX_BYTES = 19 /* what {n} may grow to */
+};
+
+/* ------------------------------------------------------------------ addresses */
+
+static unsigned port_of(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port)
+                                         : ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+}
+
+static bool is_wildcard(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET) {
+        return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
+    }
+    return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+const char *config_check_listen_address(const char *text, const char **hint)
+{
+    struct sockaddr_storage address;
+    if (config_parse_address(text, &address) == 0) {
+        *hint = "numbers only: \"0.0.0.0:5000\", \"127.0.0.1:5000\", \"[::]:5000\" or \":5000\"";
+        return "is no address with a port";
+    }
+    return port_of(&address) == 0 ? "has port 0; a port is 1 to 65535" : NULL;
+}
+
+const char *config_check_member_address(const char *text, const char **hint)
+{
+    struct sockaddr_storage address;
+    if (config_parse_address(text, &address) == 0) {
+        *hint = "numbers only: \"10.0.0.7:8001\" or \"[fd00::7]:8001\"";
+        return "is no address with a port";
+    }
+    if (is_wildcard(&address)) {
+        *hint = "name the host too: \"127.0.0.1:8001\"";
+        return "is no address to connect to";
+    }
+    return port_of(&address) == 0 ? "has port 0; a port is 1 to 65535" : NULL;
+}
+
+const char *config_check_host(const char *text, const char **hint)
+{
+    struct in6_addr address;
+    bool good = inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+    *hint = good ? NULL : "numbers only, without a port: \"127.0.0.1\" or \"::1\"";
+    return good ? NULL : "is no address";
+}
+
+/* ------------------------------------------------------------------ names */
+
+static bool are_name_characters(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)text[i]) && !strchr(" _-.@", text[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *config_check_replica_name(const char *text, const char **hint)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len > NAME_MAX_BYTES) {
+        return "is no name: names have 1 to 63 characters";
+    }
+    if (!are_name_characters(text, len)) {
+        *hint = "a name is made of letters, digits, space and _ - . @";
+        return "has a character that names do not have";
+    }
+    return NULL;
+}
+
+const char *config_check_name_pattern(const char *text, const char **hint)
+{
+    const char *number = strstr(text, "{n}");
+    if (!number) {
+        *hint = "for example \"Server {n}\"";
+        return "lacks the {n} that tells one replica from the other";
+    }
+    size_t before = (size_t)(number - text), after = strlen(number + 3);
+    if (strstr(number + 3, "{n}")) {
+        return "has {n} more than once";
+    }
+    if (!are_name_characters(text, before) || !are_name_characters(number + 3, after)) {
+        *hint = "a name is made of letters, digits, space and _ - . @";
+        return "has a character that names do not have";
+    }
+    return before + after + NUMBER_MAX_BYTES > NAME_MAX_BYTES ? "is too long: a name with its number has 63 characters"
+                                                              : NULL;
+}
+
+/* ------------------------------------------------------------------ what goes into a request head */
+
+static bool is_visible(const char *text)
+{
+    for (; *text; text++) {
+        if (*text <= ' ' || *text > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *config_check_url_path(const char *text, const char **hint)
+{
+    if (text[0] != '/') {
+        *hint = "for example \"/heartbeat\"";
+        return "does not begin with a /";
+    }
+    return is_visible(text) && !strchr(text, '#') ? NULL : "has a character that must be percent-encoded";
+}
+
+const char *config_check_token(const char *text, const char **hint)
+{
+    (void)hint;
+    return is_visible(text) ? NULL : "has a blank or a character that cannot stand in a header field";
+}

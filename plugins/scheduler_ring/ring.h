@@ -1,0 +1,100 @@
+/*
+ * ring.h - a ring of slots with virtual nodes on it.
+ *
+ * Owns     the layout of the table; scheduler_ring.c makes and frees it.
+ * Used by  scheduler_ring.c (answers), nodes.c (decides which slot each virtual node gets), points.c (sorts and indexes).
+ * Thread   built by one, then read-only.
+ *
+ * A slot belongs to the first virtual node at or after it, clockwise. So the nodes, sorted by slot, are the whole
+ * truth; they are called points then, and a point is one number: slot in the high half, member in the low half.
+ *
+ *   points    p0 < p1 < … < pn-1, then a sentinel above all slots that repeats the member of p0: the wrap-around
+ *   buckets   buckets[b] is the first point whose slot is at least b << shift. There are one to two buckets a point, so
+ *             a look-up reads one pair of buckets and on average less than one point too many.
+ *   owners    a small ring also keeps the member of each slot: a look-up is then one load
+ */
+#ifndef SCHEDULER_RING_RING_H
+#define SCHEDULER_RING_RING_H
+
+#include <stdbool.h>
+
+#include "lb_plugin.h"
+
+struct ring_options {
+    uint64_t slots;
+    uint64_t virtual_nodes;
+    uint64_t dense_up_to;
+};
+
+struct ring {
+    uint64_t slots;
+    uint64_t mask; /* slots - 1 when that is a power of two, else 0 */
+    uint64_t *points;
+    uint32_t *buckets;
+    uint16_t *owners; /* NULL: the ring is too large for it */
+    uint32_t n_members, n_points, n_buckets;
+    unsigned shift;
+    uint64_t names; /* a digest of the ring names and of some hashed keys */
+    const struct lb_alloc *alloc;
+};
+
+/* The virtual nodes, in the order of members and then of copies. Node first[m] + j is copy j of member m. */
+struct nodes {
+    uint32_t n, n_members;
+    uint32_t *first;   /* n_members + 1 */
+    uint32_t *slot_of; /* n, all different once placed */
+};
+
+static inline uint64_t ring_slot(uint64_t slots, uint64_t mask, uint64_t hash)
+{
+    return mask ? hash & mask : hash % slots;
+}
+
+static inline uint64_t ring_mask(uint64_t slots)
+{
+    return slots & (slots - 1) ? 0 : slots - 1;
+}
+
+/* count objects of size bytes, not zeroed; NULL with why when there is no memory. */
+void *ring_alloc(const struct lb_alloc *alloc, size_t count, size_t size, struct lb_error *why);
+void ring_release(const struct lb_alloc *alloc, void *memory);
+
+/* Gives every virtual node of in->members a slot of its own. Returns 0, or -1 with why and nothing allocated. */
+int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes, struct lb_error *why);
+void nodes_free(const struct lb_alloc *alloc, struct nodes *nodes);
+
+/* Fills points, buckets and (when dense) owners of a ring from at least one node. Returns 0, or -1 with why; what was
+ * allocated is in the ring either way. */
+int points_make(struct ring *r, const struct nodes *nodes, bool dense, struct lb_error *why);
+
+/* The first point at or after slot; n_points, the sentinel, when that is beyond the last. */
+static inline uint32_t points_find(const struct ring *r, uint64_t slot)
+{
+    uint64_t bucket = slot >> r->shift, from = slot << 32;
+    uint32_t low = r->buckets[bucket], high = r->buckets[bucket + 1];
+
+    /* A hash that crowds the ring fills few buckets: halving keeps even that look-up short. */
+    while (high - low > 8) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (r->points[middle] < from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low < high && r->points[low] < from)
+        low++;
+    return low;
+}
+
+static inline uint32_t point_member(uint64_t point)
+{
+    return (uint32_t)point;
+}
+
+static inline uint64_t point_slot(uint64_t point)
+{
+    return point >> 32;
+}
+
+#endif

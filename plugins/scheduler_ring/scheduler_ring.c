@@ -1,0 +1,244 @@
+/*
+ * scheduler_ring.c - consistent hashing on a ring of any size from 2 to 2^32 slots.
+ *
+ * Owns     instances (the options) and tables (struct ring).
+ * Used by  the balancer, through lb_plugin_entry.
+ * Uses     ring.h; the composed hash and probe.
+ * Thread   build: builder thread. pick: any worker. destroy: control thread. A table is never written after build.
+ *
+ * Each member has weight x virtual_nodes virtual nodes on the ring; a key goes to slot H(key) mod slots, and from there
+ * clockwise to the first virtual node at or after it, and on to the first member that was not tried yet. (Karger et
+ * al., "Consistent hashing and random trees", 1997.) Whoever leaves moves no key but its own, apart from virtual
+ * nodes that had collided with its own.
+ */
+#include "lb_plugin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ring.h"
+
+/* Points a pick walks past before it stops caring about their order; only reached when nearly all members are tried. */
+#define WALK_MAX 256u
+
+#define DIGEST_KEYS 8u
+
+static const struct lb_option options[] = {
+    { .name = "slots", .type = LB_INT, .dflt = "4294967296", .min = 2, .max = 4294967296.0,
+      .help = "size of the ring, in slots" },
+    { .name = "virtual_nodes", .type = LB_INT, .dflt = "1000", .min = 1, .max = 100000,
+      .help = "places on the ring of a member of weight 1, in virtual nodes" },
+    { .name = "dense_up_to", .type = LB_INT, .dflt = "65536", .min = 0, .max = 16777216,
+      .help = "rings up to this size keep an owner for every slot (2 bytes each, the fastest look-up), in slots" },
+    { .name = NULL },
+};
+
+void *ring_alloc(const struct lb_alloc *alloc, size_t count, size_t size, struct lb_error *why)
+{
+    void *memory = alloc->alloc(alloc->ctx, count * size);
+
+    if (!memory)
+        snprintf(why->text, sizeof why->text, "no memory for a ring: %zu bytes were refused", count * size);
+    return memory;
+}
+
+void ring_release(const struct lb_alloc *alloc, void *memory)
+{
+    if (memory)
+        alloc->release(alloc->ctx, memory);
+}
+
+static int create(const union lb_value *values, void **self, struct lb_error *why)
+{
+    struct ring_options *o = malloc(sizeof *o);
+
+    if (!o) {
+        snprintf(why->text, sizeof why->text, "no memory for the options of a ring");
+        return -1;
+    }
+    o->slots = (uint64_t)values[0].i;
+    o->virtual_nodes = (uint64_t)values[1].i;
+    o->dense_up_to = (uint64_t)values[2].i;
+    *self = o;
+    return 0;
+}
+
+static void destroy(void *self)
+{
+    free(self);
+}
+
+/* Stands for who the members are and how keys are hashed, in the digest: the points know members by number alone. */
+static uint64_t digest_names(const struct lb_build *in)
+{
+    uint64_t digest = lb_mix64(in->n_members);
+
+    for (uint32_t m = 0; m < in->n_members; m++) {
+        const struct lb_member *member = &in->members[m];
+
+        digest = lb_mix64(digest ^ member->key_len);
+        for (uint32_t i = 0; i < member->key_len; i++)
+            digest = lb_mix64(digest ^ (unsigned char)member->key[i]);
+    }
+    for (unsigned i = 0; i < DIGEST_KEYS; i++) {
+        char digit = (char)('0' + i);
+        struct lb_key key = { .bytes = &digit, .len = 1, .id = i, .flags = LB_KEY_INTEGER };
+
+        digest = lb_mix64(digest ^ in->hash.ops->key(in->hash.self, &key));
+    }
+    return digest;
+}
+
+static void destroy_table(void *table)
+{
+    struct ring *r = table;
+    const struct lb_alloc *alloc = r->alloc;
+
+    ring_release(alloc, r->points);
+    ring_release(alloc, r->buckets);
+    ring_release(alloc, r->owners);
+    ring_release(alloc, r);
+}
+
+static int fill(struct ring *r, const struct lb_build *in, struct lb_error *why)
+{
+    const struct ring_options *o = in->self;
+    bool dense = o->slots <= o->dense_up_to && in->n_members <= UINT16_MAX;
+    struct nodes nodes;
+    int result;
+
+    if (nodes_place(in, o, &nodes, why))
+        return -1;
+    result = points_make(r, &nodes, dense, why);
+    nodes_free(in->alloc, &nodes);
+    return result;
+}
+
+static int build(const struct lb_build *in, void **table, struct lb_error *why)
+{
+    const struct ring_options *o = in->self;
+    struct ring *r = ring_alloc(in->alloc, 1, sizeof *r, why);
+
+    if (!r)
+        return -1;
+    *r = (struct ring){ .slots = o->slots, .mask = ring_mask(o->slots), .n_members = in->n_members, .alloc = in->alloc };
+    r->names = digest_names(in);
+    if (in->n_members > 0 && fill(r, in, why)) {
+        destroy_table(r);
+        return -1;
+    }
+    *table = r;
+    return 0;
+}
+
+/* The first member from start on, round the end, that is not tried. At most one look at each 64 members. */
+static uint32_t next_untried(const uint64_t *tried, uint32_t n, uint32_t start)
+{
+    uint32_t words = (n + 63) / 64, word = start / 64;
+    uint64_t left = ~tried[word] & (~0ull << (start % 64));
+
+    for (uint32_t looked = 0; looked <= words; looked++) {
+        if (left) {
+            uint32_t member = word * 64 + (uint32_t)__builtin_ctzll(left);
+
+            if (member < n)
+                return member;
+        }
+        word = word + 1 == words ? 0 : word + 1;
+        left = ~tried[word];
+    }
+    return LB_NONE;
+}
+
+/* The owner of the key was tried: on clockwise. The walk is bounded; when nearly everybody is tried, the key itself
+ * says where in the list of members the search for the last ones begins, so that they share the work. */
+static uint32_t walk_on(const struct ring *r, const struct lb_pick *p, uint64_t slot)
+{
+    uint32_t steps = r->n_points < WALK_MAX ? r->n_points : WALK_MAX;
+    uint32_t point = points_find(r, slot);
+
+    for (uint32_t step = 0; step < steps; step++, point++) {
+        if (point >= r->n_points)
+            point = 0;
+        if (!lb_is_tried(p, point_member(r->points[point])))
+            return point_member(r->points[point]);
+    }
+    return next_untried(p->tried, r->n_members, (uint32_t)lb_scale(lb_mix64(p->hash), r->n_members));
+}
+
+static uint32_t owner_of(const struct ring *r, uint64_t slot)
+{
+    return r->owners ? r->owners[slot] : point_member(r->points[points_find(r, slot)]);
+}
+
+static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+{
+    const struct ring *r = table;
+    uint64_t slot = ring_slot(r->slots, r->mask, p->hash);
+    uint32_t member;
+
+    (void)scratch;
+    if (r->n_members == 0)
+        return LB_NONE;
+    member = owner_of(r, slot);
+    return lb_is_tried(p, member) ? walk_on(r, p, slot) : member;
+}
+
+/* A point owns the slots after the point before it, up to its own. The sums are whole numbers below 2^53: exact. */
+static void share(const struct ring *r, double *shares)
+{
+    uint64_t before = 0;
+
+    for (uint32_t m = 0; m < r->n_members; m++)
+        shares[m] = 0;
+    for (uint32_t i = 0; i < r->n_points; i++) {
+        uint64_t end = point_slot(r->points[i]) + 1;
+
+        shares[point_member(r->points[i])] += (double)(end - before);
+        before = end;
+    }
+    shares[point_member(r->points[0])] += (double)(r->slots - before);
+    for (uint32_t m = 0; m < r->n_members; m++)
+        shares[m] /= (double)r->slots;
+}
+
+static int inspect(const void *table, struct lb_inspect *out)
+{
+    const struct ring *r = table;
+
+    out->bytes = sizeof *r;
+    out->slots = r->slots;
+    out->used = r->n_points;
+    out->slot_owner = LB_NONE;
+    out->digest = lb_mix64(r->names ^ r->slots);
+    if (r->n_members == 0)
+        return 0;
+    out->bytes += ((size_t)r->n_points + 1) * sizeof *r->points + ((size_t)r->n_buckets + 1) * sizeof *r->buckets;
+    out->bytes += r->owners ? r->slots * sizeof *r->owners : 0;
+    /* A sum, so that the multiplications need not wait for each other. No two points are equal. */
+    for (uint32_t i = 0; i < r->n_points; i++)
+        out->digest += lb_mix64(r->points[i] ^ r->names);
+    if (out->slot < r->slots)
+        out->slot_owner = owner_of(r, out->slot);
+    if (out->shares) {
+        share(r, out->shares);
+        out->exact = 1;
+    }
+    return 0;
+}
+
+static const struct lb_scheduler_ops ops = {
+    .struct_size = sizeof ops, .create = create, .destroy = destroy, .build = build, .pick = pick,
+    .inspect = inspect, .destroy_table = destroy_table,
+};
+
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_SCHEDULER, "scheduler_ring", "1.0", "consistent hashing on a ring of virtual nodes",
+              LB_CAP_KEYED | LB_CAP_NEEDS_HASH | LB_CAP_NEEDS_PROBE | LB_CAP_WEIGHTS, options, &ops);
+
+LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
+{
+    (void)host_abi;
+    return &plugin;
+}

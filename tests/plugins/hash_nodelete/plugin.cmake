@@ -1,0 +1,1 @@
+target_link_options(${PLUGIN_TARGET} PRIVATE -Wl,-z,nodelete)
