@@ -1,0 +1,199 @@
+/*
+ * client.c - a client's connection, from accept to close: see client.h.
+ *
+ * Owns     what happens between two requests: idling, pipelining, lingering.
+ * Used by  accept.c, upstream.c, worker.c.
+ * Thread   the worker.
+ */
+#include "path/client.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "path/exchange.h"
+#include "path/tally.h"
+#include "path/worker.h"
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+/* ------------------------------------------------------------------ coming and going */
+
+void client_open(struct worker *w, int fd, const struct sockaddr *peer)
+{
+    struct client *c = slab_take(&w->client_slab);
+    memset(c, 0, sizeof *c);
+    c->worker = w;
+    list_init(&c->ready_link);
+    if (peer->sa_family == AF_INET)
+        memcpy(&c->peer.v4, peer, sizeof c->peer.v4);
+    else
+        memcpy(&c->peer.v6, peer, sizeof c->peer.v6);
+    if (conn_open(&c->conn, w->base, fd, false, on_event, c) < 0) {
+        tally_count(w, refused_clients);
+        slab_give(&w->client_slab, c);
+        return;
+    }
+    list_push_back(&w->clients, &c->link);
+    w->n_clients++;
+    tally_count(w, accepted);
+    worker_wait(w, &c->conn.deadline, DEADLINE_HEAD);
+}
+
+void client_close(struct client *c)
+{
+    struct worker *w = c->worker;
+    if (c->exchange)
+        exchange_end(c->exchange);
+    c->exchange = NULL;
+    deadline_disarm(&w->deadlines, &c->conn.deadline);
+    conn_close(&c->conn);
+    buffer_give(&w->buffer_slab, &c->in);
+    list_remove(&c->link);
+    list_remove(&c->ready_link);
+    w->n_clients--;
+    tally_count(w, closed);
+    slab_give(&w->client_slab, c);
+    worker_client_gone(w);
+}
+
+/* ------------------------------------------------------------------ lingering */
+
+/* Reads and throws away until the client closes or the deadline comes: an unread byte at close would reset the connection,
+ * and a reset may overtake the answer. */
+static void linger(struct client *c)
+{
+    char waste[4096];
+    for (int reads = 0; c->conn.readable; reads++) {
+        if (reads == 16) {
+            client_run_later(c);
+            return;
+        }
+        if (conn_read(&c->conn, waste, sizeof waste) < 0) {
+            client_close(c);
+            return;
+        }
+    }
+}
+
+static void start_lingering(struct client *c)
+{
+    buffer_give(&c->worker->buffer_slab, &c->in);
+    c->lingering = true;
+    shutdown(c->conn.fd, SHUT_WR);
+    worker_wait(c->worker, &c->conn.deadline, DEADLINE_LINGER);
+    linger(c);
+}
+
+/* ------------------------------------------------------------------ requests */
+
+/* Pipelined bytes move to the front: spans of a head are offsets from its first byte. */
+static bool has_bytes(struct client *c)
+{
+    struct buffer *in = c->in;
+    if (!in || buffer_used(in) == 0)
+        return false;
+    if (in->start > 0) {
+        memmove(in->bytes, in->bytes + in->start, buffer_used(in));
+        in->end -= in->start;
+        in->start = 0;
+    }
+    return true;
+}
+
+/* First bytes of a request. False: none now, or the client is gone (*open is false). */
+static bool read_first(struct client *c, bool *open)
+{
+    struct worker *w = c->worker;
+    if (!c->in)
+        c->in = buffer_take(&w->buffer_slab);
+    c->in->start = c->in->end = 0;
+    long n = c->conn.readable ? conn_read(&c->conn, c->in->bytes, c->in->size) : 0;
+    if (n > 0) {
+        c->in->end = (uint32_t)n;
+        return true;
+    }
+    buffer_give(&w->buffer_slab, &c->in);
+    *open = n == 0;
+    if (n < 0)
+        client_close(c);
+    return false;
+}
+
+/* The next request begins, or the client idles. False: nothing to run now. */
+static bool begin(struct client *c, bool *open)
+{
+    if (!has_bytes(c) && !read_first(c, open))
+        return false;
+    c->requests++;
+    c->exchange = exchange_begin(c);
+    return true;
+}
+
+/* What becomes of the connection after an exchange. True: it goes on. */
+static bool finish(struct client *c)
+{
+    enum exchange_ending ending = c->exchange->ending;
+    exchange_end(c->exchange);
+    c->exchange = NULL;
+    if (ending == ENDING_KEEP) {
+        worker_wait(c->worker, &c->conn.deadline, DEADLINE_IDLE);
+        return true;
+    }
+    if (ending == ENDING_LINGER)
+        start_lingering(c);
+    else
+        client_close(c);
+    return false;
+}
+
+void client_run(struct client *c)
+{
+    bool open = true;
+    if (c->lingering) {
+        linger(c);
+        return;
+    }
+    while (open) {
+        if (!c->exchange && !begin(c, &open))
+            return;
+        if (exchange_run(c->exchange) == STEP_PARKED)
+            return;
+        open = finish(c);
+    }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    struct client *c = arg;
+    worker_wake(c->worker);
+    conn_note(&c->conn, what);
+    client_run(c);
+}
+
+void client_run_later(struct client *c)
+{
+    list_remove(&c->ready_link);
+    list_push_back(&c->worker->ready, &c->ready_link);
+}
+
+void client_expired(struct client *c, enum deadline_class class)
+{
+    if (!c->exchange) {
+        client_close(c);
+        return;
+    }
+    exchange_expired(c->exchange, class);
+    client_run(c);
+}
+
+void client_drain(struct client *c)
+{
+    if (c->exchange || c->lingering)
+        return; /* the exchange sees worker.draining when it ends */
+    if (c->requests > 0)
+        client_close(c);
+    else /* its first request may be on the way: a short while for it */
+        worker_wait(c->worker, &c->conn.deadline, DEADLINE_LINGER);
+}

@@ -1,0 +1,60 @@
+/*
+ * client.h - connections that clients opened.
+ *
+ * Owns     every client socket of this worker, from accept to close; the first buffer of its request.
+ * Used by  accept.c (makes it), upstream.c and worker.c (wake its exchange).
+ * Uses     conn.c, exchange.c.
+ * Thread   the worker.
+ *
+ * A client is idle (no exchange, no buffer), busy (one exchange: pipelined requests wait in `in`), or lingering (answered, reading
+ * only so that the answer is not lost to a reset).
+ */
+#ifndef PATH_CLIENT_H
+#define PATH_CLIENT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "path/buffer.h"
+#include "path/conn.h"
+
+struct exchange;
+struct worker;
+
+struct client {
+    struct conn conn;
+    struct worker *worker;
+    struct exchange *exchange;  /* NULL: idle or lingering */
+    struct buffer *in;          /* NULL: nothing read that was not dealt with */
+    struct link link;           /* in worker->clients */
+    struct link ready_link;     /* in worker->ready: has work left from this turn */
+    uint32_t requests;          /* begun on this connection */
+    bool lingering;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
+};
+
+/* Takes over a descriptor from accept. Closes it when it can't be had. */
+void client_open(struct worker *w, int fd, const struct sockaddr *peer);
+
+/* Something its exchange waited for has happened. The client may be gone afterwards. */
+void client_run(struct client *c);
+
+/* In the next turn of the loop. */
+void client_run_later(struct client *c);
+
+/* The deadline ran out. */
+void client_expired(struct client *c, enum deadline_class class);
+
+/* Drain: closes it when it is idle; else it closes after what it does now. */
+void client_drain(struct client *c);
+
+/* At once, whatever it was doing. */
+void client_close(struct client *c);
+
+#endif
