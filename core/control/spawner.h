@@ -1,0 +1,73 @@
+/*
+ * spawner.h - what can start and stop a replica.
+ *
+ * Owns     the contract between the supervisor and the drivers of replicas.driver.
+ * Used by  supervisor.c, which picks one spawner and gives it orders.
+ * Thread   control.
+ *
+ * A spawner is told to start and to stop, and tells what happened. It never waits: an order returns at once, and what
+ * comes of it is a report from the loop later, never from inside the order. Each start has one end:
+ *
+ *     start --> started --> exited        the usual life
+ *     start --> exited                    it could not be started
+ *     start --> (stop) --> exited         stopped; whether started comes in between is not promised
+ *
+ * After exited the handle is gone. A replica is never restarted here: that is the supervisor's to decide.
+ */
+#ifndef CONTROL_SPAWNER_H
+#define CONTROL_SPAWNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct config;
+struct event_base;
+struct spawned; /* one start; each driver has its own */
+struct spawner; /* one driver at work; each driver has its own */
+
+struct spawner_order {
+    const char *name;      /* of the replica, for texts */
+    const char *server_id; /* what the replica is to call itself (SERVER_ID) */
+    const char *address;   /* where it is, for drivers that start nothing; else NULL */
+    void *tag;             /* given back with each report */
+};
+
+struct spawner_started {
+    struct sockaddr_storage address; /* where it can be reached, or soon will */
+    socklen_t address_len;
+    pid_t pid; /* 0: not a process of ours */
+};
+
+struct spawner_hooks {
+    void (*started)(void *tag, const struct spawner_started *what);
+    void (*exited)(void *tag, const char *why); /* why: "exited with status 3", "cannot run ./backend: …" */
+};
+
+enum spawner_stop {
+    SPAWNER_ASK,  /* it may finish what it does */
+    SPAWNER_KILL, /* it may not */
+};
+
+struct spawner_ops {
+    const char *name; /* as in replicas.driver */
+    bool can_start;   /* false: replicas live elsewhere; they can be joined and left, not started again */
+
+    /* config is retained. NULL with a sentence in why: nothing can be started here. */
+    struct spawner *(*open)(struct event_base *base, struct config *config, const struct spawner_hooks *hooks,
+                            char *why, size_t why_size);
+    /* Later starts follow this configuration; what runs is left alone. */
+    void (*apply)(struct spawner *s, struct config *next);
+    /* Texts of the order are copied. Never NULL. */
+    struct spawned *(*start)(struct spawner *s, const struct spawner_order *order);
+    /* May be called again, harder. */
+    void (*stop)(struct spawner *s, struct spawned *one, enum spawner_stop how);
+    /* What still runs is killed, and nothing is reported any more. */
+    void (*close)(struct spawner *s);
+};
+
+extern const struct spawner_ops spawner_process;
+extern const struct spawner_ops spawner_static;
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * supervisor.c - want N, have M: opening, looking, leaving.
+ *
+ * Owns     the supervisor: its rows, its spawner, its heartbeats. The only one that decides to start or stop a replica.
+ * Used by  control.c, publish.c, routes.c, state.c.
+ * Uses     supervisor_table.c for behaviour, supervisor_change.c for membership, spawner.h, health.h.
+ * Thread   control.
+ */
+#include "control/supervisor.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/supervisor_inside.h"
+#include "world/config.h"
+
+/* ------------------------------------------------------------------ telling others */
+
+static void free_rows(struct link *rows)
+{
+    while (!list_is_empty(rows)) {
+        row_free(LIST_OWNER(rows->next, struct row, link));
+    }
+}
+
+static void settle(evutil_socket_t fd, short what, void *arg)
+{
+    struct supervisor *s = arg;
+    (void)fd;
+    (void)what;
+
+    if (s->is_changed && !s->is_stopping) {
+        s->is_changed = false;
+        s->hooks.rotation_changed(s->hooks.ctx);
+    }
+    rotation_tell_departed(s);
+    change_settle(s);
+    free_rows(&s->gone);
+    if (s->is_stopping && !s->is_stopped && list_is_empty(&s->rows)) {
+        s->is_stopped = true;
+        s->hooks.stopped(s->hooks.ctx); /* the last thing: s may be closed in there */
+    }
+}
+
+void supervisor_settle_later(struct supervisor *s)
+{
+    event_active(&s->settle, EV_TIMEOUT, 0);
+}
+
+/* ------------------------------------------------------------------ opening */
+
+static const struct spawner_ops *spawner_of(enum config_driver driver)
+{
+    switch (driver) {
+    case DRIVER_PROCESS: return &spawner_process;
+    case DRIVER_STATIC: return &spawner_static;
+    }
+    return NULL;
+}
+
+struct supervisor *supervisor_open(struct event_base *base, struct config *config, unsigned n_workers,
+                                   const struct supervisor_hooks *hooks, char *why, size_t why_size)
+{
+    return supervisor_open_with(spawner_of(config->replicas.driver), &health_http, base, config, n_workers,
+                                hooks, why, why_size);
+}
+
+struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const struct health_ops *health,
+                                        struct event_base *base, struct config *config, unsigned n_workers,
+                                        const struct supervisor_hooks *hooks, char *why, size_t why_size)
+{
+    struct supervisor *s = mem_zero(1, sizeof *s);
+    s->base = base;
+    s->n_workers = n_workers;
+    s->hooks = *hooks;
+    s->spawner_ops = spawner;
+    s->health_ops = health;
+    s->config = config;
+    if (getrandom(&s->random, sizeof s->random, 0) != sizeof s->random) {
+        s->random = clock_now_ns();
+    }
+    s->spawner = spawner->open(base, config, &row_spawner_hooks, why, why_size);
+    if (!s->spawner) {
+        free(s);
+        return NULL;
+    }
+    s->health = health->open(base, config);
+    if (!s->health) {
+        snprintf(why, why_size, "libcurl, which sends the heartbeats, cannot be set up");
+        spawner->close(s->spawner);
+        free(s);
+        return NULL;
+    }
+    config_retain(config);
+    list_init(&s->rows);
+    list_init(&s->gone);
+    list_init(&s->departed);
+    list_init(&s->changes);
+    evtimer_assign(&s->settle, base, settle, s);
+    change_first_rows(s);
+    return s;
+}
+
+void supervisor_apply(struct supervisor *s, struct config *next)
+{
+    struct config *old = s->config;
+    config_retain(next);
+    s->config = next;
+    s->health_ops->apply(s->health, next);
+    s->spawner_ops->apply(s->spawner, next);
+    if (!s->is_stopping) {
+        change_apply(s, old);
+    }
+    config_release(old);
+}
+
+/* ------------------------------------------------------------------ what workers saw */
+
+void supervisor_refused(struct supervisor *s, struct replica *replica)
+{
+    EACH_ROW(row, s)
+    {
+        if (row->replica == replica) {
+            row_event(row, ON_REFUSED, "connection refused");
+            return;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ looking */
+
+size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
+{
+    size_t n = 0, i = 0;
+    EACH_ROW(row, s)
+    {
+        n += row->link.next != NULL;
+    }
+    struct supervisor_info *list = mem_zero(n + 1, sizeof *list);
+    EACH_ROW(row, s)
+    {
+        list[i++] = (struct supervisor_info){
+            .name = row->name,
+            .ring_name = row->ring_name,
+            .state = row->state,
+            .replica = row->replica,
+            .pid = row->pid,
+            .ordinal = row->ordinal,
+            .restarts = row->starts > 1 ? row->starts - 1 : 0,
+            .misses = row->misses,
+            .since_ns = row->since_ns,
+        };
+    }
+    *out = list;
+    return n;
+}
+
+const struct replica *supervisor_find(const struct supervisor *s, const char *name)
+{
+    const struct row *row = row_find(s, name);
+    return row ? row->replica : NULL;
+}
+
+uint32_t supervisor_wanted(const struct supervisor *s)
+{
+    return change_count_living(s);
+}
+
+uint64_t supervisor_ignored(const struct supervisor *s)
+{
+    return s->ignored;
+}
+
+const char *supervisor_driver(const struct supervisor *s)
+{
+    return s->spawner_ops->name;
+}
+
+/* ------------------------------------------------------------------ leaving */
+
+/* The workers have drained by now, so nobody will say that a row is drained: it is. */
+static void stop_row(struct row *row)
+{
+    row_dismiss(row, "the balancer leaves");
+    if (row->state == SUPERVISOR_DRAINING) {
+        row_event(row, ON_DRAINED, "the balancer leaves");
+    }
+}
+
+static void kill_row(struct row *row)
+{
+    if (row->state == SUPERVISOR_STOPPING) {
+        row_event(row, ON_TIMER, "the balancer leaves at once");
+    }
+}
+
+void supervisor_stop(struct supervisor *s)
+{
+    bool is_second = s->is_stopping;
+    s->is_stopping = true;
+    struct link *next;
+    for (struct link *at = s->rows.next; at != &s->rows; at = next) {
+        struct row *row = LIST_OWNER(at, struct row, link);
+        next = at->next; /* a row that is GONE at once moves to another list */
+        if (is_second) {
+            kill_row(row);
+        } else {
+            stop_row(row);
+        }
+    }
+    supervisor_settle_later(s);
+}
+
+void supervisor_close(struct supervisor *s)
+{
+    event_del(&s->settle);
+    free_rows(&s->rows);
+    free_rows(&s->gone);
+    change_close(s);
+    s->spawner_ops->close(s->spawner);
+    s->health_ops->close(s->health);
+    rotation_close(s);
+    config_release(s->config);
+    free(s);
+}

@@ -1,0 +1,490 @@
+/*
+ * supervisor_change.c - which rows come and go: /add, /rm, and changes of the configuration.
+ *
+ * Owns     each /add and /rm that was accepted and not answered yet.
+ * Used by  routes.c through supervisor.h; supervisor.c (first rows, apply, settle).
+ * Uses     supervisor_name.c for names, supervisor_row.c to dismiss.
+ * Thread   control.
+ *
+ * A call is checked whole before anything is changed. What was accepted is answered in a settling, so never from inside
+ * of the call: an addition when each of its replicas is in a published view or has left meanwhile, or when
+ * add_timeout_ms ran out; a removal when a view without its replicas is published.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/supervisor_inside.h"
+#include "world/config.h"
+
+struct change {
+    struct link link; /* supervisor.changes */
+    struct supervisor *owner;
+    bool is_add, is_timed_out;
+    struct event timer; /* of an addition */
+    size_t n;
+    struct row *
+        *rows; /* of an addition; NULL where the row was freed. Of a removal: only while it is being made */
+    char **names;   /* n, and a NULL; as they were asked for */
+    char **skipped; /* ends with a NULL */
+    uint64_t stamp; /* of a removal: the first rotation without its rows */
+    supervisor_done_fn done;
+    void *arg;
+};
+
+uint32_t change_count_living(const struct supervisor *s)
+{
+    uint32_t n = 0;
+    EACH_ROW(row, s)
+    {
+        n += !row->is_leaving;
+    }
+    return n;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+struct row *row_new(struct supervisor *s, const char *name)
+{
+    struct row *row = mem_zero(1, sizeof *row);
+    row->owner = s;
+    row->state = SUPERVISOR_BACKOFF;
+    row->since_ns = clock_now_ns();
+    row->weight = 1;
+    snprintf(row->name, sizeof row->name, "%s", name);
+    name_identify(row);
+    evtimer_assign(&row->timer, s->base, row_on_timer, row);
+    list_push_back(&s->rows, &row->link);
+    return row;
+}
+
+static void grow(struct supervisor *s, uint32_t by)
+{
+    for (uint32_t i = 0; i < by; i++) {
+        char name[REPLICA_NAME_MAX + 1];
+        name_next_ordinal(s, name);
+        row_event(row_new(s, name), ON_TIMER, "wanted");
+    }
+}
+
+/* Newest first. */
+static void shrink(struct supervisor *s, uint32_t by)
+{
+    struct link *before;
+    for (struct link *at = s->rows.prev; at != &s->rows && by > 0; at = before) {
+        struct row *row = LIST_OWNER(at, struct row, link);
+        before = at->prev; /* a row that is GONE at once moves to another list */
+        if (!row->is_leaving) {
+            row_dismiss(row, "replicas.count is lower");
+            by--;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ static members */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The member of that address and name, looked for from `hint` on: lists mostly stay as they were. */
+static const struct config_member *find_member(const struct config *config, size_t hint, const char *address,
+                                               const char *name)
+{
+    size_t n = config->replicas.n_members;
+    for (size_t i = 0; i < n; i++) {
+        const struct config_member *m = &config->replicas.members[(hint + i) % n];
+        if (strcmp(m->address, address) == 0 && is_same_text(m->name, name)) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static void add_member(struct supervisor *s, const struct config_member *m, size_t position)
+{
+    char name[REPLICA_NAME_MAX + 1];
+    if (m->name) {
+        snprintf(name, sizeof name, "%s", m->name);
+    } else {
+        name_of_ordinal(s->config->replicas.name, (uint32_t)position + 1, name);
+    }
+    if (row_named(s, name)) {
+        char wanted[sizeof name];
+        memcpy(wanted, name, sizeof name);
+        name_next_ordinal(s, name);
+        log_warn("static replica %s: the name \"%s\" is taken; it is called \"%s\"", m->address, wanted,
+                 name);
+    }
+    struct row *row = row_new(s, name);
+    row->weight = m->weight;
+    row->address = mem_text(m->address);
+    row->member_name = mem_text(m->name);
+    row_event(row, ON_TIMER, "listed in lb.conf");
+}
+
+/* Those that /rm took out stay out until their line in lb.conf changes. */
+static void apply_members(struct supervisor *s, const struct config *old)
+{
+    const struct config *next = s->config;
+    struct link *following;
+    size_t position = 0;
+    for (struct link *at = s->rows.next; at != &s->rows; at = following, position++) {
+        struct row *row = LIST_OWNER(at, struct row, link);
+        following = at->next;
+        const struct config_member *m = find_member(next, position, row->address, row->member_name);
+        if (!m) {
+            row_dismiss(row, "not listed in lb.conf any more");
+        } else if (m->weight != row->weight && !row->is_leaving) {
+            row_reweigh(row, m->weight);
+        }
+    }
+    for (size_t i = 0; i < next->replicas.n_members; i++) {
+        const struct config_member *m = &next->replicas.members[i];
+        if (!old || !find_member(old, i, m->address, m->name)) {
+            add_member(s, m, i);
+        }
+    }
+}
+
+void change_first_rows(struct supervisor *s)
+{
+    if (s->spawner_ops->can_start) {
+        grow(s, s->config->replicas.count);
+    } else {
+        apply_members(s, NULL);
+    }
+}
+
+void change_apply(struct supervisor *s, const struct config *old)
+{
+    uint32_t wanted = s->config->replicas.count, living = change_count_living(s);
+    if (!s->spawner_ops->can_start) {
+        apply_members(s, old);
+    } else if (wanted != old->replicas.count && wanted > living) {
+        grow(s, wanted - living);
+    } else if (wanted != old->replicas.count) {
+        shrink(s, living - wanted);
+    }
+}
+
+/* ------------------------------------------------------------------ a change */
+
+static void free_names(char **names)
+{
+    for (char **at = names; at && *at; at++) {
+        free(*at);
+    }
+    free(names);
+}
+
+static void free_change(struct change *c)
+{
+    list_remove(&c->link);
+    event_del(&c->timer);
+    free_names(c->names);
+    free_names(c->skipped);
+    free(c->rows);
+    free(c);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    struct change *c = arg;
+    (void)fd;
+    (void)what;
+    c->is_timed_out = true;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->rows[i] && !c->rows[i]->joined) {
+            row_dismiss(c->rows[i], "not ready within add_timeout_ms");
+        }
+    }
+    supervisor_settle_later(c->owner);
+}
+
+/* n_room names at most. */
+static struct change *make_change(struct supervisor *s, bool is_add, size_t n_room, supervisor_done_fn done,
+                                  void *arg)
+{
+    struct change *c = mem_zero(1, sizeof *c);
+    c->owner = s;
+    c->is_add = is_add;
+    c->done = done;
+    c->arg = arg;
+    c->rows = mem_zero(n_room + 1, sizeof(struct row *));
+    c->names = mem_zero(n_room + 1, sizeof(char *));
+    c->skipped = mem_zero(n_room + 1, sizeof(char *));
+    evtimer_assign(&c->timer, s->base, on_timeout, c);
+    list_init(&c->link);
+    return c;
+}
+
+/* ------------------------------------------------------------------ /add */
+
+/* Sorts the names into new ones (c->names) and those that exist or are named twice (c->skipped). */
+static size_t sort_names(struct supervisor *s, struct change *c, const char *const *names, size_t n_names)
+{
+    size_t n_skipped = 0;
+    for (size_t i = 0; i < n_names; i++) {
+        bool exists = row_find(s, names[i]) != NULL;
+        for (size_t k = 0; k < c->n && !exists; k++) {
+            exists = strcmp(c->names[k], names[i]) == 0;
+        }
+        if (exists) {
+            c->skipped[n_skipped++] = mem_text(names[i]);
+        } else {
+            c->names[c->n++] = mem_text(names[i]);
+        }
+    }
+    return n_skipped;
+}
+
+static const char *find_unfit(const char *const *names, size_t n_names)
+{
+    for (size_t i = 0; i < n_names; i++) {
+        size_t len = strlen(names[i]);
+        if (len == 0 || len > REPLICA_NAME_MAX) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+/* A reason why nothing can be added now, whatever the names are. */
+static bool is_add_refused(const struct supervisor *s, const char *unfit, char *why, size_t why_size)
+{
+    if (s->is_stopping) {
+        snprintf(why, why_size, "the balancer is leaving");
+    } else if (!s->spawner_ops->can_start) {
+        snprintf(why, why_size, "driver %s starts no replicas: list the new one in lb.conf and reload",
+                 s->spawner_ops->name);
+    } else if (unfit) {
+        snprintf(why, why_size, "\"%.80s\": a name has 1 to %d characters", unfit, REPLICA_NAME_MAX);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Is there something to add, and room for it? */
+static bool has_room(const struct supervisor *s, size_t fresh, char *why, size_t why_size)
+{
+    uint32_t living = change_count_living(s), max = s->config->replicas.max;
+    if (fresh == 0) {
+        snprintf(why, why_size, "nothing to add: every replica named exists already");
+    } else if (living >= max || fresh > max - living) {
+        snprintf(why, why_size, "%zu more replicas are too many: there are %u, and replicas.max is %u", fresh,
+                 living, max);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* c->n of them have names already. */
+static void add_rows(struct supervisor *s, struct change *c, size_t n)
+{
+    c->rows = mem_grow(c->rows, (n + 1) * sizeof(struct row *));
+    c->names = mem_grow(c->names, (n + 1) * sizeof(char *));
+    for (size_t i = 0; i < n; i++) {
+        if (i >= c->n) {
+            char name[REPLICA_NAME_MAX + 1];
+            name_random(s, "S", 4, name);
+            c->names[i] = mem_text(name);
+        }
+        c->rows[i] = row_new(s, c->names[i]);
+        row_event(c->rows[i], ON_TIMER, "added");
+    }
+    c->names[n] = NULL;
+    c->n = n;
+}
+
+int supervisor_add(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
+                   supervisor_done_fn done, void *arg, char *why, size_t why_size)
+{
+    if (is_add_refused(s, find_unfit(names, n_names), why, why_size)) {
+        return -1;
+    }
+    struct change *c = make_change(s, true, n_names, done, arg);
+    size_t fresh = n - sort_names(s, c, names, n_names);
+    if (!has_room(s, fresh, why, why_size)) {
+        free_change(c);
+        return -1;
+    }
+    add_rows(s, c, fresh);
+    list_push_back(&s->changes, &c->link);
+    uint32_t ms = s->config->replicas.add_timeout_ms;
+    struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+    evtimer_add(&c->timer, &wait);
+    return 0;
+}
+
+/* ------------------------------------------------------------------ /rm */
+
+static bool is_chosen(const struct change *c, const struct row *row)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->rows[i] == row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that are living and not yet chosen, each equally likely. */
+static void choose_victims(struct supervisor *s, struct change *c, size_t n)
+{
+    struct row **others = mem_zero(change_count_living(s) + 1, sizeof(struct row *));
+    size_t n_others = 0;
+    EACH_ROW(row, s)
+    {
+        if (!row->is_leaving && !is_chosen(c, row)) {
+            others[n_others++] = row;
+        }
+    }
+    while (c->n < n && n_others > 0) {
+        size_t at = lb_scale(lb_random(&s->random), n_others);
+        c->rows[c->n++] = others[at];
+        others[at] = others[--n_others];
+    }
+    free(others);
+}
+
+/* Which rows are meant. False, with a sentence: one of the names can't be used. */
+static bool choose_named(struct supervisor *s, struct change *c, const char *const *names, size_t n_names,
+                         char *why, size_t why_size)
+{
+    for (size_t i = 0; i < n_names; i++) {
+        struct row *row = row_find(s, names[i]);
+        if (!row) {
+            snprintf(why, why_size, "no replica is called \"%.80s\"", names[i]);
+            return false;
+        }
+        if (is_chosen(c, row)) {
+            snprintf(why, why_size, "\"%.80s\" is named twice", names[i]);
+            return false;
+        }
+        c->rows[c->n++] = row;
+    }
+    return true;
+}
+
+/* Under the names that they have at this moment. */
+static void dismiss_chosen(struct change *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        c->names[i] = mem_text(c->rows[i]->name);
+        row_dismiss(c->rows[i], "removed");
+        c->rows[i] = NULL;
+    }
+    c->stamp = c->owner->stamp;
+}
+
+int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
+                      supervisor_done_fn done, void *arg, char *why, size_t why_size)
+{
+    uint32_t living = change_count_living(s);
+    if (s->is_stopping) {
+        snprintf(why, why_size, "the balancer is leaving");
+        return -1;
+    }
+    if (n > living) {
+        snprintf(why, why_size, "%zu replicas cannot be removed: there are %u", n, living);
+        return -1;
+    }
+    struct change *c = make_change(s, false, n, done, arg);
+    if (!choose_named(s, c, names, n_names, why, why_size)) {
+        free_change(c);
+        return -1;
+    }
+    choose_victims(s, c, n);
+    dismiss_chosen(c);
+    list_push_back(&s->changes, &c->link);
+    supervisor_settle_later(s);
+    return 0;
+}
+
+/* ------------------------------------------------------------------ answers */
+
+static bool is_up(const struct change *c, size_t i)
+{
+    const struct row *row = c->rows[i];
+    return row && !row->is_leaving && row->joined;
+}
+
+static bool is_finished(const struct change *c)
+{
+    const struct supervisor *s = c->owner;
+    if (s->is_stopping || c->is_timed_out) {
+        return true;
+    }
+    if (!c->is_add) {
+        return c->stamp <= s->published;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        const struct row *row = c->rows[i];
+        if (row && !row->is_leaving && (!row->joined || row->joined > s->published)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void answer(struct change *c)
+{
+    struct supervisor_result result = { .skipped = c->skipped };
+    result.names = mem_zero(c->n + 1, sizeof(char *));
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (!c->is_add || is_up(c, i)) {
+            result.names[n++] = c->names[i];
+        }
+    }
+    result.timed_out = c->is_add && (c->is_timed_out || (c->owner->is_stopping && n < c->n));
+    supervisor_done_fn done = c->done;
+    list_remove(&c->link); /* done may ask for the next change */
+    done(c->arg, &result);
+    free(result.names);
+    free_change(c);
+}
+
+static struct change *next_finished(const struct supervisor *s)
+{
+    for (struct link *at = s->changes.next; at != &s->changes; at = at->next) {
+        struct change *c = LIST_OWNER(at, struct change, link);
+        if (is_finished(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void change_settle(struct supervisor *s)
+{
+    struct change *c;
+    while ((c = next_finished(s))) {
+        answer(c);
+    }
+}
+
+void change_forget_row(struct row *row)
+{
+    for (struct link *at = row->owner->changes.next; at != &row->owner->changes; at = at->next) {
+        struct change *c = LIST_OWNER(at, struct change, link);
+        for (size_t i = 0; i < c->n; i++) {
+            c->rows[i] = c->rows[i] == row ? NULL : c->rows[i];
+        }
+    }
+}
+
+void change_close(struct supervisor *s)
+{
+    while (!list_is_empty(&s->changes)) {
+        free_change(LIST_OWNER(s->changes.next, struct change, link));
+    }
+}

@@ -1,0 +1,222 @@
+/*
+ * supervisor_inside.h - what the supervisor's own files share; nobody else includes it.
+ *
+ * Owns     nothing.
+ * Used by  supervisor*.c and their tests.
+ * Thread   control.
+ *
+ *     supervisor.c           open, apply, stop; what others ask and tell
+ *     supervisor_table.c     state x event, and the driver that follows it
+ *     supervisor_row.c       the actions of the table: what happens to one replica
+ *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
+ *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
+ *     supervisor_name.c      names, ordinals, ring names, ids
+ *
+ * A row is a place: it keeps its position in /rep, its ring name, id, ordinal and weight as long as it is wanted, whatever
+ * becomes of the replicas that fill it one after the other. Each of these is a struct replica of its own:
+ *
+ *     row.replica   the one that is being started, runs or has just died
+ *     row.shown     the one in the rotation, from the moment it was READY until its stand-in is
+ *     departed      one that is in the rotation no more, until every worker has forgotten it
+ */
+#ifndef CONTROL_SUPERVISOR_INSIDE_H
+#define CONTROL_SUPERVISOR_INSIDE_H
+
+#include "base/list.h"
+#include "control/health.h"
+#include "control/spawner.h"
+#include "control/supervisor.h"
+#include "world/replica.h"
+
+#include <event2/event_struct.h>
+
+#define SUPERVISOR_RING_NAME_SIZE (sizeof((struct replica *)0)->ring_name)
+
+enum supervisor_event {
+#define SUPERVISOR_ENUM(name_, text_) ON_##name_,
+    SUPERVISOR_EVENTS(SUPERVISOR_ENUM)
+#undef SUPERVISOR_ENUM
+        SUPERVISOR_EVENT_COUNT
+};
+
+struct supervisor {
+    struct event_base *base;
+    struct config *config;
+    unsigned n_workers;
+    struct supervisor_hooks hooks;
+    const struct spawner_ops *spawner_ops;
+    struct spawner *spawner;
+    const struct health_ops *health_ops;
+    struct health *health;
+
+    struct link rows;     /* row.link, in the order of /rep */
+    struct link gone;     /* row.link, GONE: freed in the next settling */
+    struct link departed; /* departed.link, in the order in which they left */
+    struct link changes;  /* change.link, in the order in which they were asked for */
+    uint32_t *index_uses; /* [i]: holders of the replica with index i */
+    uint32_t n_indices;
+
+    uint64_t stamp;     /* of the rotation */
+    uint64_t published; /* the latest stamp that every worker runs */
+    bool is_changed;    /* the hook for the rotation is to be called */
+    bool is_stopping, is_stopped;
+    struct event settle; /* see supervisor_settle_later */
+    uint64_t random;
+    uint64_t ignored;
+};
+
+struct row {
+    struct link link; /* supervisor.rows, or .gone when GONE */
+    struct supervisor *owner;
+    enum supervisor_state state;
+    uint64_t since_ns;
+
+    /* the place; ring_name, id and ordinal never change */
+    char ring_name[SUPERVISOR_RING_NAME_SIZE];
+    uint64_t id;
+    uint32_t ordinal; /* 0: none */
+    uint32_t weight;
+    char *address;     /* static: as in lb.conf; else NULL */
+    char *member_name; /* static: the name that lb.conf gives to it; NULL: none */
+    bool is_leaving;   /* want less: it will not be started again */
+
+    /* who fills it */
+    char name[REPLICA_NAME_MAX + 1];
+    struct replica *replica;               /* NULL before it has an address */
+    struct replica *shown;                 /* NULL: not in the rotation */
+    uint64_t joined;                       /* stamp of the rotation that first named shown; 0: none did yet */
+    struct spawned *spawned;               /* NULL: nothing was started */
+    const struct spawner_started *started; /* during ON_STARTED: where it is */
+    struct heartbeat *heartbeat;
+    pid_t pid;
+
+    /* budgets */
+    uint32_t misses;   /* heartbeats missed in a row */
+    uint32_t refusals; /* connections refused since the last good heartbeat */
+    uint32_t failures; /* deaths since it was last READY for backoff_reset_ms */
+    uint32_t starts;
+    struct event timer; /* what it means depends on the state */
+};
+
+/* Rows may not leave the list in the body; loops whose body may dismiss one keep the next link themselves. */
+#define EACH_ROW(row_, s_)                                                                             \
+    for (struct row *row_ = LIST_OWNER((s_)->rows.next, struct row, link); &row_->link != &(s_)->rows; \
+         row_ = LIST_OWNER(row_->link.next, struct row, link))
+
+/* ------------------------------------------------------------------ supervisor_table.c */
+
+/* Does what the cell of state and event wants; returns whether the row goes to `yes` (true) or to `no`. */
+typedef bool (*row_action)(struct row *row, const char *why);
+struct cell {
+    row_action action; /* NULL: the event is ignored and counted */
+    enum supervisor_state yes, no;
+};
+const struct cell *supervisor_cell(enum supervisor_state state, enum supervisor_event event);
+const char *supervisor_event_name(enum supervisor_event event);
+
+/* The only place where a row changes its state. why is for the log. After it the row may be GONE, but not freed. */
+void row_event(struct row *row, enum supervisor_event event, const char *why);
+
+/* ------------------------------------------------------------------ supervisor_row.c */
+
+bool row_start(struct row *row, const char *why); /* orders the start of the one that fills the place next */
+bool row_watch(struct row *row, const char *why); /* it has an address: heartbeats begin */
+bool row_join(struct row *row, const char *why);  /* ready; in the rotation, in the place of the former one */
+bool row_go_on(struct row *row, const char *why); /* a good heartbeat of a READY one: misses are forgotten */
+bool row_forgive(struct row *row, const char *why); /* it was READY for long enough: deaths are forgotten */
+bool row_suspend(struct row *row, const char *why); /* not ready */
+bool row_doubt(struct row *row, const char *why);   /* not ready; a heartbeat at once is to confirm it */
+bool row_confirm(struct row *row,
+                 const char *why); /* refused again: stopped. No: not refused twice, or nothing to start */
+bool row_replace(struct row *row,
+                 const char *why); /* stopped, to be started again. No: nothing can be started here */
+bool row_drain(struct row *row,
+               const char *why); /* waits for DRAINED. No: it never was in the rotation; stopped */
+bool row_stop(struct row *row, const char *why); /* asked to exit */
+bool row_cut(struct row *row, const char *why);  /* has drained for too long: says so, and asks it to exit */
+bool row_kill(struct row *row, const char *why); /* was asked for long enough */
+bool row_resign(struct row *row, const char *why); /* stops already, and will not come back */
+bool row_bury(struct row *row,
+              const char *why); /* it is dead. Yes: comes back after a pause. No: it was leaving */
+bool row_leave(struct row *row, const char *why); /* nothing runs: the row ends here */
+
+/* What came from the spawner, from health and from the row's timer; the events of the table come from here. */
+extern const struct spawner_hooks row_spawner_hooks;
+void row_on_heartbeat(void *row, enum health_result result, const char *why);
+void row_on_timer(evutil_socket_t fd, short what, void *row);
+
+/* Ends in GONE: out of the rotation now, drained and stopped on its way. */
+void row_dismiss(struct row *row, const char *why);
+/* Another weight from now on: a new replica object in the same place, for the same address. */
+void row_reweigh(struct row *row, uint32_t weight);
+void row_free(struct row *row);
+
+/* The pause before the start after the failures-th death in a row (from 1), in ms: none after the first, then min, 2
+ * min, 4 min … up to max, less up to a quarter at random so that those that died together do not start together. */
+uint32_t row_backoff_ms(uint32_t failures, uint32_t min_ms, uint32_t max_ms, uint64_t *random);
+
+/* ------------------------------------------------------------------ supervisor_rotation.c */
+
+/* row.replica becomes row.shown; who was shown departs. */
+void rotation_join(struct row *row);
+/* row.shown departs, if there is one. */
+void rotation_leave(struct row *row);
+/* Is the row's former replica still used by a worker? */
+bool rotation_is_draining(const struct row *row);
+/* The row is being freed. */
+void rotation_forget_row(struct row *row);
+/* Calls the forget hook for those that are in no published view. */
+void rotation_tell_departed(struct supervisor *s);
+/* Lets go of those that never were forgotten. */
+void rotation_close(struct supervisor *s);
+/* Makes row.replica for an address; the row's former one is let go. */
+void rotation_make_replica(struct row *row, const struct sockaddr_storage *address, socklen_t address_len);
+void rotation_drop_replica(struct row *row);
+
+/* ------------------------------------------------------------------ supervisor_change.c */
+
+/* A new row at the end of the order, in BACKOFF; started by the caller with ON_TIMER. name must be free. */
+struct row *row_new(struct supervisor *s, const char *name);
+/* count rows named by replicas.name, or one for each static member. */
+void change_first_rows(struct supervisor *s);
+void change_apply(struct supervisor *s, const struct config *old);
+/* Answers those that are finished; all of them when the supervisor is stopping. */
+void change_settle(struct supervisor *s);
+/* The row is being freed. */
+void change_forget_row(struct row *row);
+/* Frees what was never answered. */
+void change_close(struct supervisor *s);
+uint32_t change_count_living(const struct supervisor *s);
+
+/* ------------------------------------------------------------------ supervisor_name.c */
+
+/* True when name is the pattern ("Server {n}") with a number from 1 to 4294967295 in it. */
+bool name_has_ordinal(const char *pattern, const char *name, uint32_t *ordinal);
+/* The pattern with its number; cut at the longest name. A pattern without {n} gets the number at its end. */
+void name_of_ordinal(const char *pattern, uint32_t ordinal, char out[REPLICA_NAME_MAX + 1]);
+/* True when name is 0 to 2^63 - 1 in decimal, without leading zeroes. */
+bool name_is_number(const char *name, uint64_t *number);
+/* What the replica calls itself: the number in "Server 3", else the name. */
+void name_of_server(const char *pattern, const char *name, char out[REPLICA_NAME_MAX + 1]);
+/* prefix and at least `digits` random digits, one more when all of those are taken. */
+void name_random(struct supervisor *s, const char *prefix, unsigned digits, char out[REPLICA_NAME_MAX + 1]);
+/* The lowest ordinal that no row has and whose name is free, and that name. */
+uint32_t name_next_ordinal(struct supervisor *s, char out[REPLICA_NAME_MAX + 1]);
+/* Sets ring_name, id and ordinal of a new row from its name (DECISIONS 20 and 21). */
+void name_identify(struct row *row);
+/* The row that is not leaving and is called so; row_find also takes a bare number for an ordinal. */
+struct row *row_named(const struct supervisor *s, const char *name);
+struct row *row_find(const struct supervisor *s, const char *name);
+
+/* ------------------------------------------------------------------ supervisor.c */
+
+/* supervisor_open with other drivers than the configuration's. */
+struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const struct health_ops *health,
+                                        struct event_base *base, struct config *config, unsigned n_workers,
+                                        const struct supervisor_hooks *hooks, char *why, size_t why_size);
+
+/* Whatever is to be told to others is told in the next turn of the loop, from outside of every action: hooks and
+ * answers never run inside a row's transition. */
+void supervisor_settle_later(struct supervisor *s);
+
+#endif

@@ -1,0 +1,346 @@
+/*
+ * supervisor_row.c - what happens to one replica: the actions of the table.
+ *
+ * Owns     a row's replica, its heartbeat, its start, its timer and its budgets.
+ * Used by  supervisor_table.c (actions), supervisor_change.c (dismiss), the spawner and health (reports).
+ * Uses     spawner.h, health.h; supervisor_rotation.c for joining and leaving, supervisor_name.c for stand-ins.
+ * Thread   control.
+ *
+ * The order here is that of a life: start, watch, join, doubt, stop, bury, leave. Actions give orders to the spawner and to
+ * health, which report later and never from inside, so no action runs within another one.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/supervisor_inside.h"
+#include "world/config.h"
+
+static void arm(struct row *row, uint32_t ms)
+{
+    struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+    evtimer_add(&row->timer, &wait);
+}
+
+static void disarm(struct row *row)
+{
+    evtimer_del(&row->timer);
+}
+
+static void unwatch(struct row *row)
+{
+    if (row->heartbeat) {
+        row->owner->health_ops->unwatch(row->heartbeat);
+        row->heartbeat = NULL;
+    }
+}
+
+static void set_unready(struct row *row)
+{
+    if (row->replica) {
+        replica_set_ready(row->replica, false);
+    }
+}
+
+/* ------------------------------------------------------------------ starting */
+
+/* One that was in the rotation under its name gets a stand-in; one that never was just tries again. */
+static bool needs_new_name(const struct row *row)
+{
+    return row->owner->spawner_ops->can_start &&
+           row->owner->config->replicas.replacement == REPLACEMENT_EMERGENCY && row->shown &&
+           strcmp(row->shown->name, row->name) == 0;
+}
+
+bool row_start(struct row *row, const char *why)
+{
+    struct supervisor *s = row->owner;
+    (void)why;
+
+    if (needs_new_name(row)) {
+        char name[sizeof row->name];
+        name_random(s, "emergency_", 2, name);
+        log_info("replica \"%s\" stands in for \"%s\" in the place of \"%s\"", name, row->name,
+                 row->ring_name);
+        memcpy(row->name, name, sizeof row->name);
+    }
+    char server_id[sizeof row->name];
+    name_of_server(s->config->replicas.name, row->name, server_id);
+    rotation_drop_replica(row);
+    row->misses = 0;
+    row->refusals = 0;
+    row->starts++;
+    struct spawner_order order = {
+        .name = row->name, .server_id = server_id, .address = row->address, .tag = row
+    };
+    row->spawned = s->spawner_ops->start(s->spawner, &order);
+    arm(row, s->config->health.start_timeout_ms);
+    return true;
+}
+
+bool row_watch(struct row *row, const char *why)
+{
+    struct supervisor *s = row->owner;
+    (void)why;
+    rotation_make_replica(row, &row->started->address, row->started->address_len);
+    row->pid = row->started->pid;
+    /* Where nothing is started there is nothing to be quick about, and a silent one may stay silent for long. */
+    enum health_pace pace = s->spawner_ops->can_start ? HEALTH_STARTING : HEALTH_STEADY;
+    row->heartbeat = s->health_ops->watch(s->health, row->replica->address_text, pace, row_on_heartbeat, row);
+    arm(row, s->config->health.start_timeout_ms);
+    return true;
+}
+
+/* ------------------------------------------------------------------ ready, or not */
+
+bool row_join(struct row *row, const char *why)
+{
+    struct supervisor *s = row->owner;
+    (void)why;
+    row->misses = 0;
+    row->refusals = 0;
+    atomic_store_explicit(&row->replica->refusal_told, false, memory_order_relaxed);
+    replica_set_ready(row->replica, true);
+    if (row->shown != row->replica) {
+        rotation_join(row);
+    }
+    s->health_ops->set_pace(row->heartbeat, HEALTH_STEADY);
+    arm(row, s->config->replicas.backoff_reset_ms);
+    return true;
+}
+
+bool row_go_on(struct row *row, const char *why)
+{
+    (void)why;
+    row->misses = 0;
+    return true;
+}
+
+bool row_forgive(struct row *row, const char *why)
+{
+    (void)why;
+    row->failures = 0;
+    return true;
+}
+
+bool row_suspend(struct row *row, const char *why)
+{
+    (void)why;
+    disarm(row);
+    set_unready(row);
+    return true;
+}
+
+bool row_doubt(struct row *row, const char *why)
+{
+    row->refusals = 1;
+    row->owner->health_ops->kick(row->heartbeat);
+    return row_suspend(row, why);
+}
+
+bool row_confirm(struct row *row, const char *why)
+{
+    row->refusals++;
+    if (row->refusals >= 2) {
+        return row_replace(row, why);
+    }
+    row->owner->health_ops->kick(row->heartbeat);
+    return false;
+}
+
+bool row_replace(struct row *row, const char *why)
+{
+    if (row->owner->spawner_ops->can_start) {
+        return row_stop(row, why);
+    }
+    return !row_suspend(row, why);
+}
+
+/* ------------------------------------------------------------------ leaving */
+
+bool row_drain(struct row *row, const char *why)
+{
+    if (!rotation_is_draining(row)) {
+        return !row_stop(row, why);
+    }
+    unwatch(row);
+    set_unready(row);
+    arm(row, row->owner->config->replicas.drain_timeout_ms);
+    return true;
+}
+
+bool row_stop(struct row *row, const char *why)
+{
+    struct supervisor *s = row->owner;
+    (void)why;
+    unwatch(row);
+    set_unready(row);
+    s->spawner_ops->stop(s->spawner, row->spawned, SPAWNER_ASK);
+    arm(row, s->config->replicas.stop_timeout_ms);
+    return true;
+}
+
+bool row_cut(struct row *row, const char *why)
+{
+    log_warn("replica \"%s\": not drained after %u ms: %u requests are cut off", row->name,
+             row->owner->config->replicas.drain_timeout_ms, replica_in_flight(row->replica));
+    return row_stop(row, why);
+}
+
+bool row_kill(struct row *row, const char *why)
+{
+    struct supervisor *s = row->owner;
+    log_warn("replica \"%s\": %s: killed", row->name, why);
+    s->spawner_ops->stop(s->spawner, row->spawned, SPAWNER_KILL);
+    arm(row, s->config->replicas.stop_timeout_ms);
+    return true;
+}
+
+bool row_resign(struct row *row, const char *why)
+{
+    (void)row;
+    (void)why;
+    return true; /* is_leaving is set; row_bury looks at it */
+}
+
+/* ------------------------------------------------------------------ dead */
+
+uint32_t row_backoff_ms(uint32_t failures, uint32_t min_ms, uint32_t max_ms, uint64_t *random)
+{
+    if (failures <= 1) {
+        return 0;
+    }
+    uint64_t pause = min_ms;
+    for (uint32_t i = 2; i < failures && pause < max_ms; i++) {
+        pause *= 2;
+    }
+    if (pause > max_ms) {
+        pause = max_ms;
+    }
+    return (uint32_t)(pause - lb_scale(lb_random(random), pause / 4 + 1));
+}
+
+bool row_bury(struct row *row, const char *why)
+{
+    struct supervisor *s = row->owner;
+    (void)why;
+    unwatch(row);
+    set_unready(row);
+    disarm(row);
+    row->spawned = NULL;
+    row->pid = 0;
+    if (row->is_leaving) {
+        return false;
+    }
+    row->failures++;
+    arm(row, row_backoff_ms(row->failures, s->config->replicas.backoff_min_ms,
+                            s->config->replicas.backoff_max_ms, &s->random));
+    return true;
+}
+
+bool row_leave(struct row *row, const char *why)
+{
+    (void)why;
+    disarm(row);
+    return true;
+}
+
+void row_dismiss(struct row *row, const char *why)
+{
+    if (!row->is_leaving) {
+        row->is_leaving = true;
+        rotation_leave(row);
+        row_event(row, ON_WANT_LESS, why);
+    }
+}
+
+void row_free(struct row *row)
+{
+    unwatch(row);
+    disarm(row);
+    rotation_forget_row(row);
+    change_forget_row(row);
+    rotation_drop_replica(row);
+    list_remove(&row->link);
+    free(row->address);
+    free(row->member_name);
+    free(row);
+}
+
+/* ------------------------------------------------------------------ another weight */
+
+void row_reweigh(struct row *row, uint32_t weight)
+{
+    row->weight = weight;
+    if (!row->replica) {
+        return;
+    }
+    bool was_ready = replica_is_ready(row->replica);
+    struct sockaddr_storage address = row->replica->address;
+    rotation_make_replica(row, &address, row->replica->address_len);
+    replica_set_ready(row->replica, was_ready);
+    if (row->shown) {
+        rotation_join(row);
+    }
+}
+
+/* ------------------------------------------------------------------ reports */
+
+static void on_started(void *tag, const struct spawner_started *what)
+{
+    struct row *row = tag;
+    row->started = what;
+    row_event(row, ON_STARTED, "started");
+    row->started = NULL;
+}
+
+static void on_exited(void *tag, const char *why)
+{
+    row_event(tag, ON_EXITED, why);
+}
+
+const struct spawner_hooks row_spawner_hooks = { .started = on_started, .exited = on_exited };
+
+void row_on_heartbeat(void *arg, enum health_result result, const char *why)
+{
+    struct row *row = arg;
+    const struct config *config = row->owner->config;
+    if (result == HEALTH_GOOD) {
+        row_event(row, ON_HEARTBEAT_OK, why);
+        return;
+    }
+    row->misses++;
+    if (row->state == SUPERVISOR_STARTING) {
+        return; /* it may take as long as start_timeout_ms */
+    }
+    if (result == HEALTH_REFUSED) {
+        row_event(row, ON_REFUSED, why);
+        return;
+    }
+    char text[160];
+    snprintf(text, sizeof text, "%s, %u in a row", why, row->misses);
+    if (row->misses == config->health.unready_after) {
+        row_event(row, ON_UNREADY, text);
+    }
+    if (row->misses >= config->health.dead_after) {
+        row_event(row, ON_DEAD, text);
+    }
+}
+
+void row_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    static const char *const reasons[SUPERVISOR_STATE_COUNT] = {
+        [SUPERVISOR_STARTING] = "no good heartbeat within start_timeout_ms",
+        [SUPERVISOR_READY] = "ready for backoff_reset_ms",
+        [SUPERVISOR_DRAINING] = "not drained within drain_timeout_ms",
+        [SUPERVISOR_STOPPING] = "did not exit within stop_timeout_ms",
+        [SUPERVISOR_BACKOFF] = "starting again",
+    };
+    struct row *row = arg;
+    (void)fd;
+    (void)what;
+    row_event(row, ON_TIMER, reasons[row->state] ? reasons[row->state] : "");
+}

@@ -1,0 +1,126 @@
+/*
+ * supervisor_table.c - the whole behaviour of a replica's row: state x event.
+ *
+ * Owns     the table and the driver that follows it; nobody else sets a row's state.
+ * Used by  supervisor_row.c, _change.c and supervisor.c (raise events).
+ * Uses     the actions of supervisor_row.c.
+ * Thread   control.
+ *
+ * Each cell says what is done and where that leads. GO leads there always; ASK's action answers, and the first state is
+ * for yes, the second for no. What has no cell is ignored and counted: it can come late (a worker's refusal after the
+ * exit was seen), and then there is nothing to do.
+ *
+ *              started    heartbeat ok  unready   dead             refused          exited        timer            drained   want less
+ *   STARTING   watch      READY         -         -                -                BACKOFF       STOPPING*        -         STOPPING
+ *   READY      -          (go on)       SUSPECT   STOPPING*        SUSPECT          BACKOFF       (forgive)        -         DRAINING
+ *   SUSPECT    -          READY         -         STOPPING*        STOPPING, twice* BACKOFF       -                -         DRAINING
+ *   DRAINING   -          -             -         -                -                GONE          STOPPING         STOPPING  -
+ *   STOPPING   -          -             -         -                -                BACKOFF/GONE  (kill)           -         (resign)
+ *   BACKOFF    -          -             -         -                -                -             STARTING         -         GONE
+ *
+ *   * with a driver that can start replicas; else SUSPECT, until a heartbeat is good
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/supervisor_inside.h"
+
+/* clang-format off */
+#define ROW(state_) [SUPERVISOR_##state_]
+#define ON(event_) [ON_##event_]
+#define GO(action_, to_) { row_##action_, SUPERVISOR_##to_, SUPERVISOR_##to_ }
+#define ASK(action_, yes_, no_) { row_##action_, SUPERVISOR_##yes_, SUPERVISOR_##no_ }
+
+static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] = {
+    ROW(STARTING) = {
+        ON(STARTED)      = GO(watch, STARTING),
+        ON(HEARTBEAT_OK) = GO(join, READY),
+        ON(EXITED)       = GO(bury, BACKOFF),
+        ON(TIMER)        = ASK(replace, STOPPING, SUSPECT),
+        ON(WANT_LESS)    = GO(stop, STOPPING),
+    },
+    ROW(READY) = {
+        ON(HEARTBEAT_OK) = GO(go_on, READY),
+        ON(UNREADY)      = GO(suspend, SUSPECT),
+        ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
+        ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(EXITED)       = GO(bury, BACKOFF),
+        ON(TIMER)        = GO(forgive, READY),
+        ON(WANT_LESS)    = GO(drain, DRAINING),
+    },
+    ROW(SUSPECT) = {
+        ON(HEARTBEAT_OK) = GO(join, READY),
+        ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
+        ON(REFUSED)      = ASK(confirm, STOPPING, SUSPECT),
+        ON(EXITED)       = GO(bury, BACKOFF),
+        ON(WANT_LESS)    = ASK(drain, DRAINING, STOPPING),
+    },
+    ROW(DRAINING) = {
+        ON(EXITED)       = GO(bury, GONE),
+        ON(TIMER)        = GO(cut, STOPPING),
+        ON(DRAINED)      = GO(stop, STOPPING),
+    },
+    ROW(STOPPING) = {
+        ON(EXITED)       = ASK(bury, BACKOFF, GONE),
+        ON(TIMER)        = GO(kill, STOPPING),
+        ON(WANT_LESS)    = GO(resign, STOPPING),
+    },
+    ROW(BACKOFF) = {
+        ON(TIMER)        = GO(start, STARTING),
+        ON(WANT_LESS)    = GO(leave, GONE),
+    },
+};
+
+static const char *const state_names[] = {
+#define STATE_NAME(name_, text_) [SUPERVISOR_##name_] = #name_,
+    SUPERVISOR_STATES(STATE_NAME)
+};
+static const char *const event_names[] = {
+#define EVENT_NAME(name_, text_) [ON_##name_] = #name_,
+    SUPERVISOR_EVENTS(EVENT_NAME)
+};
+/* clang-format on */
+
+/* The only place where a row changes its state. */
+static void enter(struct row *row, enum supervisor_state state, const char *why)
+{
+    bool is_bad = state == SUPERVISOR_SUSPECT || state == SUPERVISOR_BACKOFF;
+    log_write(is_bad ? LOG_WARN : LOG_INFO, "replica \"%s\": %s -> %s: %s", row->name,
+              state_names[row->state], state_names[state], why);
+    row->state = state;
+    row->since_ns = clock_now_ns();
+    if (state == SUPERVISOR_GONE) {
+        list_remove(&row->link);
+        list_push_back(&row->owner->gone, &row->link);
+        supervisor_settle_later(row->owner);
+    }
+}
+
+void row_event(struct row *row, enum supervisor_event event, const char *why)
+{
+    const struct cell *cell = &table[row->state][event];
+    if (!cell->action) {
+        row->owner->ignored++;
+        log_debug("replica \"%s\": %s ignored when %s: %s", row->name, event_names[event],
+                  state_names[row->state], why);
+        return;
+    }
+    enum supervisor_state next = cell->action(row, why) ? cell->yes : cell->no;
+    if (next != row->state) {
+        enter(row, next, why);
+    }
+}
+
+const struct cell *supervisor_cell(enum supervisor_state state, enum supervisor_event event)
+{
+    return &table[state][event];
+}
+
+const char *supervisor_state_name(enum supervisor_state state)
+{
+    return state_names[state];
+}
+
+const char *supervisor_event_name(enum supervisor_event event)
+{
+    return event_names[event];
+}
