@@ -6,10 +6,11 @@
  * Uses     clock.h.
  * Thread   any. Writing takes no lock; opening and reopening exclude each other.
  *
- * The descriptor number of the log never closes once it exists: another file is laid over it with dup3(2), which is
- * atomic, so a thread in mid-write needs to know nothing. Where a write to standard error could block (a pipe whose reader
- * sleeps, a stopped terminal) a description of our own with O_NONBLOCK is opened behind it, because the one we
- * inherited is shared with the shell; a socket is asked not to wait for each line instead.
+ * The descriptor number of the log never closes once it exists: another file is laid over it with dup3(2),
+ * which is atomic, so a thread in mid-write needs to know nothing. Where a write to standard error could
+ * block (a pipe whose reader sleeps, a stopped terminal) a description of our own with O_NONBLOCK is opened
+ * behind it, because the one we inherited is shared with the shell; a socket is asked not to wait for each
+ * line instead.
  */
 #include "base/log.h"
 
@@ -68,7 +69,8 @@ unsigned long log_lost(void)
 
 /* ---- opening */
 
-/* A regular file is duplicated, not opened again: two descriptions have two positions, and would write over each other. */
+/* A regular file is duplicated, not opened again: two descriptions have two positions, and would write
+ * over each other. */
 static int open_stderr(void)
 {
     struct stat st;
@@ -153,8 +155,8 @@ static size_t write_stamp(char *out, enum log_level level)
     return n + (size_t)more;
 }
 
-/* One write. A line that was taken in part counts as lost too: its rest would only come between other lines. One that
- * begins with a line feed was to end a torn one. */
+/* One write. A line that was taken in part counts as lost too: its rest would only come between other
+ * lines. One that begins with a line feed was to end a torn one. */
 static void put_line(const char *line, size_t len)
 {
     int fd = atomic_load(&log_state.fd);

@@ -6,14 +6,15 @@
  * Uses     eventfd(2).
  * Thread   mailbox_post: any. The rest: the receiver's.
  *
- * A Treiber stack whose receiver takes everything at once: nobody pops a single letter, so the ABA problem of such
- * stacks can't arise. The order of atomic operations alone carries the letters' contents: each push is a
- * read-modify-write, so the receiver's exchange synchronises with every push below the one it reads (C17 5.1.2.4, release
- * sequences), and no fence is needed.
+ * A Treiber stack whose receiver takes everything at once: nobody pops a single letter, so the ABA problem of
+ * such stacks can't arise. The order of atomic operations alone carries the letters' contents: each push is a
+ * read-modify-write, so the receiver's exchange synchronises with every push below the one it reads (C17
+ * 5.1.2.4, release sequences), and no fence is needed.
  *
- * No wake-up is lost because the receiver empties the eventfd first and the stack second. A letter pushed onto a full
- * box is taken together with what made it full; one pushed onto an empty box raises the eventfd after it is in. If the
- * receiver was faster than that write, it wakes once more and finds nothing, which is harmless.
+ * No wake-up is lost because the receiver empties the eventfd first and the stack second. A letter pushed
+ * onto a full box is taken together with what made it full; one pushed onto an empty box raises the eventfd
+ * after it is in. If the receiver was faster than that write, it wakes once more and finds nothing, which is
+ * harmless.
  */
 #include "base/mailbox.h"
 
@@ -54,7 +55,8 @@ void mailbox_post(struct mailbox *box, struct letter *letter)
         letter->next = below;
     while (!atomic_compare_exchange_weak_explicit(&box->top, &below, letter, memory_order_acq_rel,
                                                   memory_order_relaxed));
-    /* From here on the letter is the receiver's: only what was below it may be looked at, and not through it. */
+    /* From here on the letter is the receiver's: only what was below it may be looked at, and not through
+     * it. */
     if (!below)
         ring_bell(box);
 }

@@ -5,8 +5,8 @@
  * Used by  control (posts to workers), workers (post to control), the builder thread (posts to control).
  * Thread   mailbox_post: any. mailbox_take: the receiver's own thread.
  *
- * Letters are pushed on a lock-free stack and taken all at once, in the order they were posted. The eventfd is written
- * only when the box was empty, so a burst costs one system call.
+ * Letters are pushed on a lock-free stack and taken all at once, in the order they were posted. The eventfd
+ * is written only when the box was empty, so a burst costs one system call.
  */
 #ifndef BASE_MAILBOX_H
 #define BASE_MAILBOX_H

@@ -6,9 +6,10 @@
  * Uses     malloc, log.h for the last sentence.
  * Thread   mem_: any. slab_: the thread that owns the slab.
  *
- * A chunk is one word of chain, padding to the strictest alignment, then `batch` objects. Free objects are chained
- * through their first word, last in first out, so that the one used next is the one most likely still in the cache. Under
- * AddressSanitizer the rest of a free object is poisoned: a slab hides no use after giving back.
+ * A chunk is one word of chain, padding to the strictest alignment, then `batch` objects. Free objects are
+ * chained through their first word, last in first out, so that the one used next is the one most likely still
+ * in the cache. Under AddressSanitizer the rest of a free object is poisoned: a slab hides no use after
+ * giving back.
  */
 #include "base/mem.h"
 
@@ -31,7 +32,7 @@
 #ifdef MEM_ASAN
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#define ASAN_POISON_MEMORY_REGION(at, bytes)   ((void)(at), (void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
 #endif
 

@@ -5,8 +5,8 @@
  * Used by  everyone; slabs by the workers.
  * Thread   mem_: any. slab_: the thread that owns the slab.
  *
- * Out of memory ends the program with a sentence: with overcommit nothing sensible could be done, and every limit that
- * could lead here is a named option.
+ * Out of memory ends the program with a sentence: with overcommit nothing sensible could be done, and every
+ * limit that could lead here is a named option.
  */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H

@@ -40,6 +40,41 @@ static char *format_text(const char *format, va_list args)
     return text;
 }
 
+static bool is_later_byte(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* Bytes of the character of UTF-8 at text (RFC 3629), or 0 when there is none. */
+static size_t character(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t len = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < len; i++) {
+        if (!is_later_byte(text[i])) {
+            return 0;
+        }
+    }
+    bool too_long = (c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xF0 && c[1] < 0x90);
+    bool no_character = (c[0] == 0xED && c[1] > 0x9F) || (c[0] == 0xF4 && c[1] > 0x8F);
+    return len > 1 && (too_long || no_character) ? 0 : len;
+}
+
+/* A message may quote what stands in a file, and goes to terminals, logs and into JSON: a byte that is no text becomes
+ * a question mark. */
+static char *clean(char *text)
+{
+    for (char *c = text; c && *c;) {
+        size_t len = character(c);
+        if (len == 0 || iscntrl((unsigned char)*c)) {
+            *c = '?';
+            len = 1;
+        }
+        c += len;
+    }
+    return text;
+}
+
 void problem_add(struct problems *list, struct place where, const char *hint, const char *format, ...)
 {
     if (list->count == list->room) {
@@ -52,8 +87,8 @@ void problem_add(struct problems *list, struct place where, const char *hint, co
         .file = mem_text(where.file),
         .line = where.line,
         .column = where.column,
-        .message = format_text(format, args),
-        .hint = mem_text(hint),
+        .message = clean(format_text(format, args)),
+        .hint = clean(mem_text(hint)),
     };
     va_end(args);
 }
@@ -66,7 +101,7 @@ void problems_free(struct problems *list)
         free(list->items[i].hint);
     }
     free(list->items);
-    *list = (struct problems){0};
+    *list = (struct problems){ 0 };
 }
 
 /* ------------------------------------------------------------------ showing one */
@@ -94,11 +129,6 @@ static char *line_of_file(const char *path, int wanted)
     }
     line[strcspn(line, "\r\n")] = 0;
     return line;
-}
-
-static bool is_later_byte(char c)
-{
-    return ((unsigned char)c & 0xC0) == 0x80;
 }
 
 /* A byte as it may go to a terminal. */
@@ -144,15 +174,6 @@ static void print_line(const char *line, int column, FILE *out)
     fputs("^\n", out);
 }
 
-/* A message may quote what stands in a file. */
-static void print_sentence(const char *text, FILE *out)
-{
-    for (; *text; text++) {
-        fputc(shown(*text), out);
-    }
-    fputc('\n', out);
-}
-
 void problem_print(const struct problem *p, FILE *out)
 {
     if (p->file) {
@@ -165,8 +186,7 @@ void problem_print(const struct problem *p, FILE *out)
         }
         fputc(' ', out);
     }
-    fputs("error: ", out);
-    print_sentence(p->message, out);
+    fprintf(out, "error: %s\n", p->message);
 
     char *line = p->file && p->line > 0 ? line_of_file(p->file, p->line) : NULL;
     if (line) {
@@ -174,8 +194,7 @@ void problem_print(const struct problem *p, FILE *out)
         free(line);
     }
     if (p->hint) {
-        fputs("hint: ", out);
-        print_sentence(p->hint, out);
+        fprintf(out, "hint: %s\n", p->hint);
     }
 }
 

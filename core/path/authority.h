@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* text[0 .. len) is uri-host [ ":" port ] of RFC 9110, 4.2 and RFC 3986, 3.2.2, with a host that is not empty. User
- * information ("user@"), zone ids and the IPvFuture form are refused. The port is up to 65,535; it may be empty
- * ("host:") unless needs_port, when the colon has to be there too. */
+/* text[0 .. len) is uri-host [ ":" port ] of RFC 9110, 4.2 and RFC 3986, 3.2.2, with a host that is not
+ * empty. User information ("user@"), zone ids and the IPvFuture form are refused. The port is up to
+ * 65,535; it may be empty ("host:") unless needs_port, when the colon has to be there too. */
 bool authority_is_valid(const char *text, size_t len, bool needs_port);
 
 #endif

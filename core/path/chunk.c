@@ -9,16 +9,16 @@
  *     SIZE 5 [BLANK ;ext] CR -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE …
  *     SIZE 0 [BLANK ;ext] CR -> SIZE_LF -> TRAILER … -> END
  *
- * Strict, because two decoders that repair differently disagree about where the body ends: every line ends with CRLF and
- * nothing else, in extensions and trailers too.
+ * Strict, because two decoders that repair differently disagree about where the body ends: every line ends
+ * with CRLF and nothing else, in extensions and trailers too.
  */
 #include "path/chunk.h"
 
 #include "path/octet.h"
 
 #define SIZE_LINE_MAX 1024
-#define TRAILERS_MAX 8192
-#define DIGITS_MAX 16
+#define TRAILERS_MAX  8192
+#define DIGITS_MAX    16
 
 enum state {
     SIZE_FIRST, /* the first digit */
@@ -83,8 +83,10 @@ static enum state in_trailers(struct chunk *c, char octet)
         return BROKEN;
     switch ((enum state)c->state) {
     case TRAILER_FIRST: return octet == '\r' ? LAST_LF : octet_is(octet, OCTET_TOKEN) ? TRAILER_NAME : BROKEN;
-    case TRAILER_NAME: return octet == ':' ? TRAILER_VALUE : octet_is(octet, OCTET_TOKEN) ? TRAILER_NAME : BROKEN;
-    case TRAILER_VALUE: return octet == '\r' ? TRAILER_LF : octet_is(octet, OCTET_VALUE) ? TRAILER_VALUE : BROKEN;
+    case TRAILER_NAME:
+        return octet == ':' ? TRAILER_VALUE : octet_is(octet, OCTET_TOKEN) ? TRAILER_NAME : BROKEN;
+    case TRAILER_VALUE:
+        return octet == '\r' ? TRAILER_LF : octet_is(octet, OCTET_VALUE) ? TRAILER_VALUE : BROKEN;
     case TRAILER_LF: return octet == '\n' ? TRAILER_FIRST : BROKEN;
     default: return octet == '\n' ? ENDED : BROKEN;
     }
@@ -104,8 +106,8 @@ static enum state behind(struct chunk *c, char octet)
     }
 }
 
-enum chunk_result chunk_decode(struct chunk *c, const char *bytes, size_t len, size_t *used, const char **data,
-                               size_t *data_len)
+enum chunk_result chunk_decode(struct chunk *c, const char *bytes, size_t len, size_t *used,
+                               const char **data, size_t *data_len)
 {
     size_t at = 0;
     while (at < len && c->state < ENDED) {

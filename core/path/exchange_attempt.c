@@ -216,6 +216,7 @@ static bool begin_request(struct exchange *x)
                                 .bytes = c->in->bytes,
                                 .client_ip = x->client_ip,
                                 .proto = "http",
+                                .host = x->seat->replica->address_text,
                                 .request_id = x->request_id};
     x->upward.to = &x->up->conn;
     x->downward.from = &x->up->conn;

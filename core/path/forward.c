@@ -6,8 +6,9 @@
  * Uses     head.h.
  * Thread   any.
  *
- * Most of a head passes as it came: neighbouring fields that stay are copied in one piece. What says where the message ends
- * is never copied but written anew from what the parser understood, so the next hop can't understand it otherwise.
+ * Most of a head passes as it came: neighbouring fields that stay are copied in one piece. What says where
+ * the message ends is never copied but written anew from what the parser understood, so the next hop can't
+ * understand it otherwise.
  */
 #include "path/forward.h"
 
@@ -85,14 +86,15 @@ static void write_length(struct out *o, uint64_t n)
 
 #define BIT(name_) HEAD_SEEN(HEAD_##name_)
 
-/* RFC 9110, 7.6.1 and 11.7; "Proxy" would become HTTP_PROXY in a CGI behind us. Content-Length is written anew, trailers are
- * dropped with the chunks. */
-#define STAYS_HERE                                                                                                     \
-    (BIT(CONNECTION) | BIT(CONTENT_LENGTH) | BIT(KEEP_ALIVE) | BIT(PROXY) | BIT(PROXY_AUTHENTICATE) |                  \
-     BIT(PROXY_AUTHORIZATION) | BIT(PROXY_CONNECTION) | BIT(TE) | BIT(TRAILER) | BIT(TRANSFER_ENCODING) | BIT(UPGRADE))
+/* RFC 9110, 7.6.1 and 11.7; "Proxy" would become HTTP_PROXY in a CGI behind us. Content-Length is written
+ * anew, trailers are dropped with the chunks. */
+#define STAYS_HERE                                                                                        \
+    (BIT(CONNECTION) | BIT(CONTENT_LENGTH) | BIT(KEEP_ALIVE) | BIT(PROXY) | BIT(PROXY_AUTHENTICATE) |     \
+     BIT(PROXY_AUTHORIZATION) | BIT(PROXY_CONNECTION) | BIT(TE) | BIT(TRAILER) | BIT(TRANSFER_ENCODING) | \
+     BIT(UPGRADE))
 
 #define STAYS_OF_REQUEST (STAYS_HERE | BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PROTO))
-#define STAYS_OF_REPLY (STAYS_HERE | BIT(X_SERVED_BY))
+#define STAYS_OF_REPLY   (STAYS_HERE | BIT(X_SERVED_BY))
 
 static inline bool stays(const struct head_field *f, uint32_t ids)
 {
@@ -128,7 +130,8 @@ static void write_passing(struct out *o, const struct head *h, const char *bytes
         const struct head_field *first = f, *last = f;
         while (++f < end && !stays(f, ids) && is_canonical(f, bytes))
             last = f;
-        write_literal(o, bytes + first->name.at, (size_t)(last->value.at + last->value.len + 2 - first->name.at));
+        write_literal(o, bytes + first->name.at,
+                      (size_t)(last->value.at + last->value.len + 2 - first->name.at));
     }
 }
 
@@ -181,14 +184,23 @@ size_t forward_write_request(const struct forward_request *f, char *out, size_t 
     const struct head *h = f->head;
     struct out o = { .at = out, .end = out + room };
     bool by_authority = h->authority.len > 0;
-    uint32_t ids = STAYS_OF_REQUEST | (by_authority ? BIT(HOST) : 0) | (h->has_request_id ? 0 : BIT(X_REQUEST_ID));
-    struct span named = by_authority ? h->authority : h->has_host ? h->fields[h->host].value : (struct span){ 0 };
+    uint32_t ids = STAYS_OF_REQUEST;
+    if (by_authority)
+        ids |= BIT(HOST);
+    if (!h->has_request_id)
+        ids |= BIT(X_REQUEST_ID);
+    if (h->minor == 0) /* such a client does not wait for an answer to it: RFC 9110, 10.1.1 */
+        ids |= BIT(EXPECT);
+    struct span named = by_authority  ? h->authority
+                        : h->has_host ? h->fields[h->host].value
+                                      : (struct span){ 0 };
 
     write_request_line(&o, h, f->bytes);
     if (named.len == 0)
         WRITE_FIELD(&o, "Host", f->host, f->host ? strlen(f->host) : 0);
     else if (by_authority)
-        WRITE_FIELD(&o, "Host", f->bytes + named.at, named.len); /* in place of the one it came with: RFC 9112, 3.2.2 */
+        WRITE_FIELD(&o, "Host", f->bytes + named.at,
+                    named.len); /* in place of the one it came with: RFC 9112, 3.2.2 */
     write_passing(&o, h, f->bytes, ids);
     if (h->chunked)
         WRITE_CHUNKED(&o);

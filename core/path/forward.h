@@ -22,35 +22,37 @@ struct forward_request {
     const char *client_ip;  /* text; appended to X-Forwarded-For */
     const char *proto;      /* "http" or "https" */
     const char *request_id; /* used when the request has none */
-    const char *host;       /* used when the request names no host at all (HTTP/1.0); NULL: the field is empty then */
+    const char
+        *host; /* used when the request names no host at all (HTTP/1.0); NULL: the field is empty then */
 };
 
-/* Method, origin-form target (absolute-form is rewritten, its authority becomes Host), HTTP/1.1, fields. At most the head's
- * length and 300 bytes, the texts given here and another copy of the host. Returns the bytes written, or 0 when room is
- * too small. */
+/* Method, origin-form target (absolute-form is rewritten, its authority becomes Host), HTTP/1.1, fields.
+ * At most the head's length and 300 bytes, the texts given here and another copy of the host. Returns the
+ * bytes written, or 0 when room is too small (32 bytes to spare are always enough). */
 size_t forward_write_request(const struct forward_request *f, char *out, size_t room);
 
 struct forward_reply {
     const struct head *head;
     const char *bytes;
     const char *served_by; /* name of the replica */
-    enum framing framing;  /* towards the client: CLOSE writes no framing field, LENGTH keeps the reply's own */
-    bool keep_alive;       /* the client's connection stays open */
-    bool client_is_1_0;    /* then "Connection: keep-alive" is said when it stays open */
+    enum framing
+        framing;        /* towards the client: CLOSE writes no framing field, LENGTH keeps the reply's own */
+    bool keep_alive;    /* the client's connection stays open */
+    bool client_is_1_0; /* then "Connection: keep-alive" is said when it stays open */
 };
 
-/* HTTP/1.1 status line (also to 1.0 clients, as RFC 9110, 2.5 asks), fields. A reply without body (NONE: to HEAD, 304) keeps its
- * Content-Length, but for 204, which must have none. For an interim reply (1xx) only the replica's own fields are written;
- * served_by may be NULL then. Returns like above. */
+/* HTTP/1.1 status line (also to 1.0 clients, as RFC 9110, 2.5 asks), fields. A reply without body (NONE:
+ * to HEAD, 304) keeps its Content-Length, but for 204, which must have none. For an interim reply (1xx)
+ * only the replica's own fields are written; served_by may be NULL then. Returns like above. */
 size_t forward_write_reply(const struct forward_reply *f, char *out, size_t room);
 
 /* A reply of the balancer itself. */
 struct forward_own {
     int status;
     const char *content_type;
-    const char *allow;    /* "" or NULL: none */
-    int retry_after_s;    /* 0: none */
-    uint64_t body_len;    /* written as Content-Length, also for HEAD */
+    const char *allow; /* "" or NULL: none */
+    int retry_after_s; /* 0: none */
+    uint64_t body_len; /* written as Content-Length, also for HEAD */
     bool keep_alive, client_is_1_0;
     const char *request_id; /* unused when NULL */
 };

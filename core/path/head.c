@@ -6,10 +6,11 @@
  * Uses     octet.h, authority.h; head_fields.c says what the fields mean.
  * Thread   any.
  *
- * One pass: a line is checked octet by octet from its start, and what stops the scan decides: the delimiter, the end of the
- * bytes (then the answer is MORE), or an octet that may not stand there. Only when the same line comes a second time is its end
- * looked for first, so that bytes that drip in one by one are not read again for each of them. Every function that
- * reads a part returns the bytes it took, 0 for MORE, or an error.
+ * One pass: a line is checked octet by octet from its start, and what stops the scan decides: the delimiter,
+ * the end of the bytes (then the answer is MORE), or an octet that may not stand there. Only when the same
+ * line comes a second time is its end looked for first, so that bytes that drip in one by one are not read
+ * again for each of them. Every function that reads a part returns the bytes it took, 0 for MORE, or an
+ * error.
  */
 #include "path/head.h"
 
@@ -23,7 +24,7 @@
 /* RFC 9110 names no limit; the longest registered method has 17 letters (IANA, UPDATEREDIRECTREF). */
 #define METHOD_MAX 64
 
-#define VERSION "HTTP/1.1"
+#define VERSION     "HTTP/1.1"
 #define VERSION_LEN (sizeof VERSION - 1)
 
 static inline struct span span_of(const char *bytes, const char *from, const char *to)
@@ -31,7 +32,8 @@ static inline struct span span_of(const char *bytes, const char *from, const cha
     return (struct span){ .at = (uint16_t)(from - bytes), .len = (uint16_t)(to - from) };
 }
 
-void head_start(struct head *h, struct head_field *fields, uint16_t max_fields, uint32_t limit_head, uint16_t limit_target)
+void head_start(struct head *h, struct head_field *fields, uint16_t max_fields, uint32_t limit_head,
+                uint16_t limit_target)
 {
     assert(limit_head > 0 && limit_head <= UINT16_MAX);
     *h = (struct head){
@@ -49,7 +51,8 @@ static enum head_method method_of(const char *m, size_t len)
     case 4: return METHOD_IS("POST") ? METHOD_POST : METHOD_IS("HEAD") ? METHOD_HEAD : METHOD_OTHER;
     case 5: return METHOD_IS("PATCH") ? METHOD_PATCH : METHOD_IS("TRACE") ? METHOD_TRACE : METHOD_OTHER;
     case 6: return METHOD_IS("DELETE") ? METHOD_DELETE : METHOD_OTHER;
-    case 7: return METHOD_IS("OPTIONS") ? METHOD_OPTIONS : METHOD_IS("CONNECT") ? METHOD_CONNECT : METHOD_OTHER;
+    case 7:
+        return METHOD_IS("OPTIONS") ? METHOD_OPTIONS : METHOD_IS("CONNECT") ? METHOD_CONNECT : METHOD_OTHER;
     default: return METHOD_OTHER;
     }
 #undef METHOD_IS
@@ -84,7 +87,8 @@ static int read_target(struct head *h, const char *bytes, const char *p, const c
     return (int)(to - p) + 1;
 }
 
-/* "HTTP/" DIGIT "." DIGIT, and what follows it. A higher minor version is read as 1.1, as RFC 9110, 2.5 has it. */
+/* "HTTP/" DIGIT "." DIGIT, and what follows it. A higher minor version is read as 1.1, as RFC 9110, 2.5
+ * has it. */
 static int read_version(struct head *h, const char *p, const char *end)
 {
     static const char shape[] = "HTTP/0.0";
@@ -256,7 +260,8 @@ static int read_status_line(struct head *h, const char *bytes, const char *end)
 
 /* ---- fields */
 
-/* name ":" OWS value OWS CRLF. A blank before the colon or before the name (obs-fold) stops the name and is refused there. */
+/* name ":" OWS value OWS CRLF. A blank before the colon or before the name (obs-fold) stops the name and
+ * is refused there. */
 static int read_field(struct head *h, const char *bytes, const char *end, bool is_reply)
 {
     const char *name = bytes + h->line;
@@ -312,11 +317,11 @@ static int read_fields(struct head *h, const char *bytes, const char *end, bool 
 
 /* ---- the whole head */
 
-/* Is it worth reading on? Not in the middle of a line that was found incomplete before, unless its end has come, or unless it is
- * a request line that may now be known to be too long. */
+/* Is it worth reading on? Not in the middle of a line that was found incomplete before, unless its end has
+ * come or never will, or unless it is a request line that may now be known to be too long. */
 static bool has_news(const struct head *h, const char *bytes, uint32_t seen, bool is_reply)
 {
-    if (h->scanned <= h->line)
+    if (h->scanned <= h->line || seen == h->limit_head)
         return true;
     if (memchr(bytes + h->scanned, '\n', seen - h->scanned))
         return true;
@@ -336,8 +341,8 @@ static int parse_lines(struct head *h, const char *bytes, uint32_t seen, bool is
     return read_fields(h, bytes, end, is_reply);
 }
 
-/* Nothing behind limit_head is ever looked at: so a head that is too large and malformed behind the limit is too large,
- * whatever pieces it comes in. */
+/* Nothing behind limit_head is ever looked at: so a head that is too large and malformed behind the limit
+ * is too large, whatever pieces it comes in. */
 static int parse(struct head *h, const char *bytes, size_t len, bool is_reply)
 {
     uint32_t seen = len < h->limit_head ? (uint32_t)len : h->limit_head;
@@ -361,7 +366,7 @@ int head_parse_reply(struct head *h, const char *bytes, size_t len)
 const char *head_error_text(int result)
 {
     switch (result) {
-#define ERROR_TEXT(name_, value_, text_)                                                                               \
+#define ERROR_TEXT(name_, value_, text_) \
     case HEAD_##name_: return text_;
         HEAD_ERRORS(ERROR_TEXT)
 #undef ERROR_TEXT

@@ -6,15 +6,16 @@
  * Uses     octet.h, authority.h.
  * Thread   any.
  *
- * Whatever could make two programs disagree about where a message ends is refused here, not repaired: that is all
- * the protection there is against smuggled requests (RFC 9112, 11.2).
+ * Whatever could make two programs disagree about where a message ends is refused here, not repaired: that is
+ * all the protection there is against smuggled requests (RFC 9112, 11.2).
  */
 #include "path/head_fields.h"
 
 #include "path/authority.h"
 #include "path/octet.h"
 
-/* More options than this in the Connection fields of one head are refused: each costs a look at every field. */
+/* More options than this in the Connection fields of one head are refused: each costs a look at every
+ * field. */
 #define CONNECTION_OPTIONS_MAX 64
 
 #define NAME_IS(text_) octet_same_token(name, text_, sizeof(text_) - 1)
@@ -27,7 +28,8 @@ enum head_name head_name_of(const char *name, size_t len)
     case 5: return NAME_IS("proxy") ? HEAD_PROXY : HEAD_OTHER;
     case 6: return NAME_IS("cookie") ? HEAD_COOKIE : NAME_IS("expect") ? HEAD_EXPECT : HEAD_OTHER;
     case 7: return NAME_IS("upgrade") ? HEAD_UPGRADE : NAME_IS("trailer") ? HEAD_TRAILER : HEAD_OTHER;
-    case 10: return NAME_IS("connection") ? HEAD_CONNECTION : NAME_IS("keep-alive") ? HEAD_KEEP_ALIVE : HEAD_OTHER;
+    case 10:
+        return NAME_IS("connection") ? HEAD_CONNECTION : NAME_IS("keep-alive") ? HEAD_KEEP_ALIVE : HEAD_OTHER;
     case 11: return NAME_IS("x-served-by") ? HEAD_X_SERVED_BY : HEAD_OTHER;
     case 12: return NAME_IS("x-request-id") ? HEAD_X_REQUEST_ID : HEAD_OTHER;
     case 13: return NAME_IS("authorization") ? HEAD_AUTHORIZATION : HEAD_OTHER;
@@ -49,8 +51,9 @@ enum head_name head_name_of(const char *name, size_t len)
 
 /* ---- lists (RFC 9110, 5.6.1) */
 
-/* Moves *p behind the next item of a comma-separated list and gives it without blanks; empty ones are given too. False at the
- * end. Start with p at the first octet; a list that ends is left with *p behind end. */
+/* Moves *p behind the next item of a comma-separated list and gives it without blanks; empty ones are
+ * given too. False at the end. Start with p at the first octet; a list that ends is left with *p behind
+ * end. */
 static bool next_item(const char **p, const char *end, const char **item, size_t *len)
 {
     const char *from = *p;
@@ -78,8 +81,8 @@ static bool is_token(const char *text, size_t len)
 
 /* ---- one field */
 
-/* Digits only, one field only, at most 2^63 - 1. A list of equal numbers ("5, 5"), which RFC 9110, 8.6 would let us repair,
- * is refused: who sends one was confused by somebody. */
+/* Digits only, one field only, at most 2^63 - 1. A list of equal numbers ("5, 5"), which RFC 9110, 8.6
+ * would let us repair, is refused: who sends one was confused by somebody. */
 static int note_length(struct head *h, const char *value, size_t len)
 {
     uint64_t n = 0;
@@ -96,7 +99,8 @@ static int note_length(struct head *h, const char *value, size_t len)
     return 0;
 }
 
-/* "name" or "name;a=b;c=d", all tokens. *name_len becomes the length of the name, or 0 when it is malformed. */
+/* "name" or "name;a=b;c=d", all tokens. *name_len becomes the length of the name, or 0 when it is
+ * malformed. */
 static void split_coding(const char *item, size_t len, size_t *name_len)
 {
     const char *end = item + len;
@@ -115,8 +119,9 @@ static void split_coding(const char *item, size_t len, size_t *name_len)
     }
 }
 
-/* Exactly "chunked". Another list of codings is well-formed but beyond us, unless chunked stands in it twice, not last, or
- * with parameters, or it is not a list of codings at all: then nobody can say where the body ends (RFC 9112, 6.1 and 7). */
+/* Exactly "chunked". Another list of codings is well-formed but beyond us, unless chunked stands in it
+ * twice, not last, or with parameters, or it is not a list of codings at all: then nobody can say where
+ * the body ends (RFC 9112, 6.1 and 7). */
 static int note_coding(struct head *h, const char *value, size_t value_len)
 {
     const char *p = value, *end = value + value_len, *item;
@@ -162,8 +167,8 @@ static int note_connection(struct head *h, const char *value, size_t value_len)
     return 0;
 }
 
-/* One Host field. An empty one is grammatical (RFC 9110, 7.2), but means a URI without authority, and an http URI without a
- * host is invalid (4.2.1), so it is refused. */
+/* One Host field. An empty one is grammatical (RFC 9110, 7.2), but means a URI without authority, and an
+ * http URI without a host is invalid (4.2.1), so it is refused. */
 static int note_host(struct head *h, const char *value, size_t len)
 {
     if (h->has_host || !authority_is_valid(value, len, false))
@@ -193,7 +198,8 @@ int head_note_field(struct head *h, const char *bytes, const struct head_field *
 
 /* ---- the whole head */
 
-/* What every hop needs to read the message or to know whom it is for is never dropped, whatever Connection says. */
+/* What every hop needs to read the message or to know whom it is for is never dropped, whatever Connection
+ * says. */
 static bool may_drop(enum head_name id)
 {
     return id != HEAD_HOST && id != HEAD_CONTENT_LENGTH && id != HEAD_TRANSFER_ENCODING;
@@ -264,7 +270,8 @@ const struct head_field *head_find(const struct head *h, enum head_name id)
     return NULL;
 }
 
-const struct head_field *head_find_text(const struct head *h, const char *bytes, const char *name, size_t name_len)
+const struct head_field *head_find_text(const struct head *h, const char *bytes, const char *name,
+                                        size_t name_len)
 {
     for (uint16_t i = 0; i < h->n_fields; i++) {
         const struct head_field *f = &h->fields[i];

@@ -1,5 +1,6 @@
 /*
- * head_fields.h - what the fields of a head mean to us. Pure. Only head.c includes this; everybody else reads head.h.
+ * head_fields.h - what the fields of a head mean to us. Pure. Only head.c includes this; everybody else reads
+ * head.h.
  *
  * Owns     field names and the rules for Content-Length, Transfer-Encoding, Connection, Host and Expect.
  * Used by  head.c.
@@ -13,7 +14,8 @@
 /* The id of a field name; name is a token. */
 enum head_name head_name_of(const char *name, size_t len);
 
-/* Takes in a field that has just been read, before it is counted in h->n_fields. Returns 0, or an error of enum head_result. */
+/* Takes in a field that has just been read, before it is counted in h->n_fields. Returns 0, or an error of
+ * enum head_result. */
 int head_note_field(struct head *h, const char *bytes, const struct head_field *field, bool is_reply);
 
 /* What can only be said when the last field was read. Returns like above. */

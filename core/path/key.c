@@ -23,18 +23,19 @@ struct piece {
     size_t len;
 };
 
-/* The value of the first "name=value" that has one, between separators. Blanks before a name are passed over in cookies. */
+/* The value of the first "name=value" that has one, between separators; in cookies a blank follows them. */
 static struct piece find_pair(const char *p, const char *end, char separator, const struct config_key *source)
 {
     while (p < end) {
         const char *to = memchr(p, separator, (size_t)(end - p));
         if (!to)
             to = end;
-        while (separator == ';' && p < to && octet_is_blank(*p))
+        while (p < to && octet_is_blank(*p))
             p++;
         if ((size_t)(to - p) > source->name_len + 1 && p[source->name_len] == '=' &&
             memcmp(p, source->name, source->name_len) == 0)
-            return (struct piece){ .at = p + source->name_len + 1, .len = (size_t)(to - p) - source->name_len - 1 };
+            return (struct piece){ .at = p + source->name_len + 1,
+                                   .len = (size_t)(to - p) - source->name_len - 1 };
         p = to + 1;
     }
     return (struct piece){ 0 };
@@ -108,8 +109,8 @@ static struct piece write_random(uint64_t *random, char text[KEY_TEXT])
     return (struct piece){ .at = text, .len = 6 };
 }
 
-void key_make(const struct config *config, const struct head *head, const char *bytes, const struct sockaddr *peer,
-              uint64_t *random, char text[KEY_TEXT], struct lb_key *out)
+void key_make(const struct config *config, const struct head *head, const char *bytes,
+              const struct sockaddr *peer, uint64_t *random, char text[KEY_TEXT], struct lb_key *out)
 {
     struct piece found = { 0 };
     for (size_t i = 0; i < config->strategy.n_keys && found.len == 0; i++) {

@@ -58,10 +58,9 @@ static inline bool octet_same_name(const char *name, const char *lower, size_t l
     return true;
 }
 
-/* ---- eight at a time
- * A byte of the result of octet_below has its top bit set when that byte of w is below n (1 .. 128); bytes above the
- * first such one may be marked wrongly by the borrow, the first one never is, and only the first is looked at. ("Bit
- * twiddling hacks", S. E. Anderson: hasless, haszero.) */
+/* ---- eight at a time A byte of the result of octet_below has its top bit set when that byte of w is
+ * below n (1 .. 128); bytes above the first such one may be marked wrongly by the borrow, the first one
+ * never is, and only the first is looked at. ("Bit twiddling hacks", S. E. Anderson: hasless, haszero.) */
 
 #define OCTET_EACH 0x0101010101010101ull /* times c: eight of c */
 
@@ -93,8 +92,9 @@ static inline unsigned octet_first(uint64_t marks)
 
 #define OCTET_MARKS (OCTET_EACH * 0x80)
 
-/* Equal but for the case of letters. Both are tokens, lower without capitals and without ^ _ ` and @: then no other octet
- * of a token turns into one of lower's by setting the bit 0x20. Folds to one or two comparisons where len is a constant. */
+/* Equal but for the case of letters. Both are tokens, lower without capitals and without ^ _ ` and @: then
+ * no other octet of a token turns into one of lower's by setting the bit 0x20. Folds to one or two
+ * comparisons where len is a constant. */
 static inline bool octet_same_token(const char *token, const char *lower, size_t len)
 {
     const uint64_t fold = OCTET_EACH * 0x20;
@@ -107,7 +107,8 @@ static inline bool octet_same_token(const char *token, const char *lower, size_t
     for (size_t i = 0; i + 8 < len; i += 8)
         if ((octet_word(token + i) | fold) != octet_word(lower + i))
             return false;
-    return (octet_word(token + len - 8) | fold) == octet_word(lower + len - 8); /* may overlap the one before */
+    return (octet_word(token + len - 8) | fold) ==
+           octet_word(lower + len - 8); /* may overlap the one before */
 }
 
 /* The first octet in p .. end that may not stand in a field value, or end. */
@@ -135,7 +136,8 @@ static inline const char *octet_skip_target(const char *p, const char *end)
 {
     while (end - p >= 8) {
         uint64_t w = octet_word(p);
-        uint64_t marks = (octet_below(w, 0x21) | octet_equal(w, 0x7f) | octet_equal(w, '#') | w) & OCTET_MARKS;
+        uint64_t marks =
+            (octet_below(w, 0x21) | octet_equal(w, 0x7f) | octet_equal(w, '#') | w) & OCTET_MARKS;
         if (marks)
             return p + octet_first(marks);
         p += 8;

@@ -6,8 +6,8 @@
  * Uses     routes.h, octet.h.
  * Thread   any. Pure.
  *
- * Every request comes through here, and nearly none is for control: a path without escapes is told apart by length and
- * a comparison or two.
+ * Every request comes through here, and nearly none is for control: a path without escapes is told apart by
+ * length and a comparison or two.
  */
 #include "path/route.h"
 
@@ -28,7 +28,8 @@ bool route_decode(const char *path, size_t len, char *out, size_t room)
         unsigned char octet = (unsigned char)path[i];
         bool good = at + 1 < room;
         if (octet == '%') {
-            good = good && len - i > 2 && octet_is(path[i + 1], OCTET_HEX) && octet_is(path[i + 2], OCTET_HEX);
+            good =
+                good && len - i > 2 && octet_is(path[i + 1], OCTET_HEX) && octet_is(path[i + 2], OCTET_HEX);
             octet = good ? (unsigned char)(octet_hex(path[i + 1]) << 4 | octet_hex(path[i + 2])) : 0;
             i += 2;
         }
@@ -45,13 +46,13 @@ bool route_decode(const char *path, size_t len, char *out, size_t room)
 /* cut: something follows the path that can't be compared, so only a prefix can be found in it. */
 static bool is_control(const char *path, size_t len, bool cut)
 {
-#define ROUTE_IS(name_, route_, match_, methods_, changes_, where_)                                                    \
-    _Static_assert(sizeof(route_) <= ROUTE_LONGEST, "ROUTE_LONGEST");                                                  \
-    if ((where_) & ROUTE_TRAFFIC) {                                                                                    \
-        size_t route_len = sizeof(route_) - 1;                                                                         \
-        bool fits = (match_) == ROUTE_PREFIX ? len >= route_len : len == route_len && !cut;                            \
-        if (fits && memcmp(path, route_, route_len) == 0)                                                              \
-            return true;                                                                                               \
+#define ROUTE_IS(name_, route_, match_, methods_, changes_, where_)                         \
+    _Static_assert(sizeof(route_) <= ROUTE_LONGEST, "ROUTE_LONGEST");                       \
+    if ((where_)&ROUTE_TRAFFIC) {                                                           \
+        size_t route_len = sizeof(route_) - 1;                                              \
+        bool fits = (match_) == ROUTE_PREFIX ? len >= route_len : len == route_len && !cut; \
+        if (fits && memcmp(path, route_, route_len) == 0)                                   \
+            return true;                                                                    \
     }
     ROUTES(ROUTE_IS)
 #undef ROUTE_IS

@@ -20,8 +20,8 @@
 
 #include "base/log.h"
 
-#define THREADS 4
-#define LINES 500
+#define THREADS   4
+#define LINES     500
 #define STAMP_LEN (sizeof "2026-01-31T12:00:00.123Z info  " - 1)
 
 static char directory[] = "/tmp/test_log.XXXXXX";
@@ -80,8 +80,9 @@ static void test_levels(void **state)
 static void assert_stamp(const char *line, const char *level)
 {
     int year, month, day, hour, minute, second, ms, end = 0;
-    assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ %n", &year, &month, &day, &hour, &minute, &second, &ms,
-                            &end), 7);
+    assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ %n", &year, &month, &day, &hour, &minute,
+                            &second, &ms, &end),
+                     7);
     assert_int_equal(end, 25);
     assert_in_range(year, 2020, 9999);
     assert_memory_equal(line + 25, level, 6);
@@ -169,7 +170,8 @@ static void test_full_disk_loses_lines_and_counts_them(void **state)
     assert_int_equal(log_lost() - before, 10);
 }
 
-/* A disk that fills up in mid-line, by the limit on file sizes; when there is room again, a new line starts. */
+/* A disk that fills up in mid-line, by the limit on file sizes; when there is room again, a new line
+ * starts. */
 static void test_torn_line(void **state)
 {
     (void)state;

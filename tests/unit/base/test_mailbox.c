@@ -17,8 +17,8 @@
 #include "base/clock.h"
 #include "base/mailbox.h"
 
-#define SENDERS 4
-#define LETTERS 20000
+#define SENDERS     4
+#define LETTERS     20000
 #define PATIENCE_NS (60ull * 1000000000ull)
 
 struct numbered {
@@ -82,7 +82,8 @@ static void *send_all(void *arg)
     return NULL;
 }
 
-/* The receiver sleeps until the bell rings and takes once a ring: a lost wake-up would leave it waiting for ever. */
+/* The receiver sleeps until the bell rings and takes once a ring: a lost wake-up would leave it waiting
+ * for ever. */
 static void test_many_senders(void **state)
 {
     (void)state;

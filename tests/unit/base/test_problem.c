@@ -1,10 +1,12 @@
 /*
  * test_problem.c - how problems are kept and shown, and what was meant.
  */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -43,8 +45,8 @@ static void write_file(const char *text)
 /* What problem_print writes for a problem at line and column, with "FILE" for the file's name. The caller frees it. */
 static char *printed(const char *file, int line, int column, const char *hint, const char *message)
 {
-    struct problems list = {0};
-    problem_add(&list, (struct place){file, line, column}, hint, "%s", message);
+    struct problems list = { 0 };
+    problem_add(&list, (struct place){ file, line, column }, hint, "%s", message);
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
@@ -70,7 +72,8 @@ static void test_line_and_caret(void **state)
 {
     (void)state;
     write_file("a = 1;\nlog = 3;\n");
-    assert_printed(path, 2, 7, "write log = { }", "FILE:2:7: error: it is wrong\nlog = 3;\n      ^\nhint: write log = { }\n");
+    assert_printed(path, 2, 7, "write log = { }",
+                   "FILE:2:7: error: it is wrong\nlog = 3;\n      ^\nhint: write log = { }\n");
     assert_printed(path, 1, 1, NULL, "FILE:1:1: error: it is wrong\na = 1;\n^\n");
 }
 
@@ -136,10 +139,10 @@ static void test_nothing_reaches_the_terminal_raw(void **state)
 static void test_the_list_grows_and_copies(void **state)
 {
     (void)state;
-    struct problems list = {0};
+    struct problems list = { 0 };
     char hint[] = "hint";
     for (int i = 0; i < 100; i++) {
-        problem_add(&list, (struct place){path, i, i + 1}, hint, "number %d", i);
+        problem_add(&list, (struct place){ path, i, i + 1 }, hint, "number %d", i);
     }
     hint[0] = 'X';
     assert_int_equal(list.count, 100);
@@ -154,29 +157,52 @@ static void test_the_list_grows_and_copies(void **state)
     problems_free(&list);
 }
 
+static void test_messages_are_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *quoted, *kept;
+    } rows[] = {
+        { "a\nb\tc\x1b", "a?b?c?" },
+        { "\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80" },
+        { "\xff \x80 \xc3", "? ? ?" },                   /* no beginning, no end */
+        { "\xc0\xaf \xe0\x80\x80", "?? ???" },           /* longer than need be */
+        { "\xed\xa0\x80 \xf4\x90\x80\x80", "??? ????" }, /* half a pair, beyond the last */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct problems list = { 0 };
+        problem_add(&list, (struct place){ 0 }, rows[i].quoted, "<%s>", rows[i].quoted);
+        char expected[64];
+        snprintf(expected, sizeof expected, "<%s>", rows[i].kept);
+        assert_string_equal(list.items[0].message, expected);
+        assert_string_equal(list.items[0].hint, rows[i].kept);
+        problems_free(&list);
+    }
+}
+
 static void test_what_was_meant(void **state)
 {
     (void)state;
-    static const char *const names[] = {"leastconn", "roundrobin", "hash_murmur", "hash_xxh3", "interval_ms",
-                                        "id",        "on",         NULL};
+    static const char *const names[] = { "leastconn",   "roundrobin", "hash_murmur", "hash_xxh3",
+                                         "interval_ms", "id",         "on",          NULL };
     static const struct {
         const char *word, *meant;
     } rows[] = {
-        {"leastcon", "leastconn"},      /* a letter too few */
-        {"leasttconn", "leastconn"},    /* too many */
-        {"leastcomn", "leastconn"},     /* another */
-        {"leastcnon", "leastconn"},     /* two swapped: one step, not two */
-        {"LeastConn", "leastconn"},     /* capitals */
-        {"intervall", "interval_ms"},   /* a third of it may be wrong */
-        {"interval", "interval_ms"},    /* a part */
-        {"murmur", "hash_murmur"},      /* the other part */
-        {"di", "id"},                   /* short words: one step */
-        {"on", "on"},                   /* itself */
-        {"of", "on"},                   /* as near as it gets */
-        {"x", NULL},                    /* no letter in common */
-        {"maglev", NULL},               /* nothing like it */
-        {"", NULL},                     /* nothing at all */
-        {"roundrobinroundrobin", NULL}, /* half of it is wrong */
+        { "leastcon", "leastconn" },      /* a letter too few */
+        { "leasttconn", "leastconn" },    /* too many */
+        { "leastcomn", "leastconn" },     /* another */
+        { "leastcnon", "leastconn" },     /* two swapped: one step, not two */
+        { "LeastConn", "leastconn" },     /* capitals */
+        { "intervall", "interval_ms" },   /* a third of it may be wrong */
+        { "interval", "interval_ms" },    /* a part */
+        { "murmur", "hash_murmur" },      /* the other part */
+        { "di", "id" },                   /* short words: one step */
+        { "on", "on" },                   /* itself */
+        { "of", "on" },                   /* as near as it gets */
+        { "x", NULL },                    /* no letter in common */
+        { "maglev", NULL },               /* nothing like it */
+        { "", NULL },                     /* nothing at all */
+        { "roundrobinroundrobin", NULL }, /* half of it is wrong */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *meant = problem_nearest(rows[i].word, names);
@@ -204,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_a_long_line_is_cut_around_the_column),
         cmocka_unit_test(test_nothing_reaches_the_terminal_raw),
         cmocka_unit_test(test_the_list_grows_and_copies),
+        cmocka_unit_test(test_messages_are_text),
         cmocka_unit_test(test_what_was_meant),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -20,8 +20,8 @@ static int feed(struct heads *to, bool is_reply, const char *bytes, size_t len)
     return result;
 }
 
-int heads_parse(struct heads *to, const struct heads_feed *how, const char *bytes, size_t len, const size_t *cuts,
-                size_t n_cuts)
+int heads_parse(struct heads *to, const struct heads_feed *how, const char *bytes, size_t len,
+                const size_t *cuts, size_t n_cuts)
 {
     head_start(&to->head, to->fields, how->max_fields ? how->max_fields : HEADS_FIELDS,
                how->limit_head ? how->limit_head : 65535, how->limit_target ? how->limit_target : 65535);
@@ -62,7 +62,8 @@ const char *heads_describe(const struct heads *heads, const char *bytes, bool is
         say(&t, "HTTP/1.%u %u", h->minor, h->status);
         say_span(&t, "reason", bytes, h->reason);
     } else {
-        say(&t, "%.*s %.*s HTTP/1.%u", h->method.len, bytes + h->method.at, h->target.len, bytes + h->target.at, h->minor);
+        say(&t, "%.*s %.*s HTTP/1.%u", h->method.len, bytes + h->method.at, h->target.len,
+            bytes + h->target.at, h->minor);
         say_span(&t, "path", bytes, h->path);
         if (h->has_query)
             say(&t, " query=%.*s", h->query.len, bytes + h->query.at);
@@ -72,8 +73,9 @@ const char *heads_describe(const struct heads *heads, const char *bytes, bool is
     }
     if (h->has_length)
         say(&t, " len=%llu", (unsigned long long)h->content_length);
-    say(&t, "%s%s%s%s%s%s", h->chunked ? " chunked" : "", h->close ? " close" : "", h->keep_alive ? " keep" : "",
-        h->upgrade ? " upgrade" : "", h->expect_continue ? " expect" : "", h->has_request_id ? " id" : "");
+    say(&t, "%s%s%s%s%s%s", h->chunked ? " chunked" : "", h->close ? " close" : "",
+        h->keep_alive ? " keep" : "", h->upgrade ? " upgrade" : "", h->expect_continue ? " expect" : "",
+        h->has_request_id ? " id" : "");
     say(&t, " fields=%u", h->n_fields);
     if (dropped)
         say(&t, " dropped=%u", dropped);
@@ -87,7 +89,8 @@ static void assert_same(int result, int want, const struct heads *got, const str
     assert_int_equal(result, want);
     if (result <= 0)
         return;
-    assert_string_equal(heads_describe(got, bytes, how->is_reply, a), heads_describe(whole, bytes, how->is_reply, b));
+    assert_string_equal(heads_describe(got, bytes, how->is_reply, a),
+                        heads_describe(whole, bytes, how->is_reply, b));
     assert_int_equal(got->head.seen, whole->head.seen);
     assert_memory_equal(got->fields, whole->fields, whole->head.n_fields * sizeof whole->fields[0]);
 }
