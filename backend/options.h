@@ -25,6 +25,7 @@ struct options {
     uint64_t exit_after;    /* leave when so many requests (heartbeats aside) have been answered; 0: never */
     uint64_t max_body; /* bytes of a request's body that are accepted; evhttp holds it in memory as a whole */
     bool test_routes;  /* /echo, /bytes and /sink exist */
+    bool no_drain;     /* SIGTERM and SIGINT end it at once, whatever runs: as most programs do */
     bool ignore_term;  /* SIGTERM and SIGINT do nothing, so that a supervisor has to kill harder */
     bool log_heartbeats; /* print a line for a heartbeat too */
     bool quiet;          /* print no line for any request */

@@ -16,15 +16,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PIECE 65536
-#define EVENTS 256
+#define PIECE       65536
+#define EVENTS      256
 #define DESCRIPTORS 65536
 
 static int other[DESCRIPTORS]; /* the descriptor at the far side; 0: none */
 
 static int open_socket(uint16_t port, int listening)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -1,5 +1,6 @@
 /*
- * main.c - the program: reads its arguments, ties control and the workers together, and leaves with a code that says why.
+ * main.c - the program: reads its arguments, ties control and the workers together, and leaves with a code
+ * that says why.
  *
  * Owns     the order of starting and stopping. The only file that sees all four libraries.
  * Uses     world/config.h, control/control.h, path/worker.h.
@@ -66,11 +67,25 @@ static int refuse(struct problems *problems)
     return EXIT_CONFIG;
 }
 
+/* The configuration; or NULL with all that is wrong with it, its plugins' problems included. */
+static struct config *load_config(const char *path, struct problems *problems)
+{
+    struct config *config = config_load_partial(path, problems);
+    if (!config || problems->count == 0)
+        return config;
+    struct strategy *strategy = strategy_make(config, problems);
+    if (strategy)
+        strategy_release(strategy);
+    config_sort_problems(config, problems, 0);
+    config_release(config);
+    return NULL;
+}
+
 /* -t: everything a start would check, short of binding. */
 static int test_config(const char *path)
 {
-    struct problems problems = {0};
-    struct config *config = config_load(path, &problems);
+    struct problems problems = { 0 };
+    struct config *config = load_config(path, &problems);
     struct strategy *strategy = config ? strategy_make(config, &problems) : NULL;
     if (strategy)
         strategy_release(strategy);
@@ -84,7 +99,7 @@ static int test_config(const char *path)
 
 static int dump_config(const char *path)
 {
-    struct problems problems = {0};
+    struct problems problems = { 0 };
     struct config *config = config_load(path, &problems);
     if (!config)
         return refuse(&problems);
@@ -95,8 +110,8 @@ static int dump_config(const char *path)
 
 static void print_version(void)
 {
-    printf("ringmaster %s\nplugin ABI %u.%u\nlibevent %s\ncompiler %s\n", RM_VERSION, LB_ABI_MAJOR, LB_ABI_MINOR,
-           event_get_version(), __VERSION__);
+    printf("ringmaster %s\nplugin ABI %u.%u\nlibevent %s\ncompiler %s\n", RM_VERSION, LB_ABI_MAJOR,
+           LB_ABI_MINOR, event_get_version(), __VERSION__);
 }
 
 /* ------------------------------------------------------------------ running */
@@ -159,13 +174,13 @@ static bool make_workers(struct program *p, struct view *view)
 {
     size_t n = p->config->listen.count;
     for (unsigned i = 0; i < p->n_workers; i++) {
-        struct worker_setup setup = {.number = i,
-                                     .n_workers = p->n_workers,
-                                     .control = control_mailbox(p->control),
-                                     .view = view,
-                                     .listeners = p->listeners + i * n,
-                                     .n_listeners = (unsigned)n,
-                                     .seed = draw_seed()};
+        struct worker_setup setup = { .number = i,
+                                      .n_workers = p->n_workers,
+                                      .control = control_mailbox(p->control),
+                                      .view = view,
+                                      .listeners = p->listeners + i * n,
+                                      .n_listeners = (unsigned)n,
+                                      .seed = draw_seed() };
         p->workers[i] = worker_new(&setup);
         if (!p->workers[i] || worker_start(p->workers[i]) < 0) {
             log_error("cannot start worker %u: %s", i, strerror(errno));
@@ -179,9 +194,9 @@ static int run_workers(struct program *p)
 {
     struct control_worker links[WORKERS_MAX];
     for (unsigned i = 0; i < p->n_workers; i++)
-        links[i] = (struct control_worker){.mailbox = &p->workers[i]->mailbox,
-                                           .counters = &p->workers[i]->counters,
-                                           .steps = p->workers[i]->steps};
+        links[i] = (struct control_worker){ .mailbox = &p->workers[i]->mailbox,
+                                            .counters = &p->workers[i]->counters,
+                                            .steps = p->workers[i]->steps };
     int code = control_run(p->control, links, p->n_workers, exchange_step_names);
     for (unsigned i = 0; i < p->n_workers; i++)
         worker_join(p->workers[i]);
@@ -192,19 +207,19 @@ static int run_workers(struct program *p)
 
 static int start(struct program *p, struct problems *problems)
 {
-    int bound = bind_all(p);
-    if (bound != EXIT_OK)
-        return bound;
     struct view *view = control_first_view(p->control, problems, p->n_workers);
     if (!view)
         return refuse(problems);
+    int bound = bind_all(p);
+    if (bound != EXIT_OK)
+        return bound;
     return make_workers(p, view) ? run_workers(p) : EXIT_BIND;
 }
 
 static int run(const char *path)
 {
-    struct problems problems = {0};
-    struct program p = {.config = config_load(path, &problems)};
+    struct problems problems = { 0 };
+    struct program p = { .config = load_config(path, &problems) };
     if (!p.config)
         return refuse(&problems);
     log_set_level(p.config->log.level);
@@ -230,13 +245,13 @@ static int run(const char *path)
 
 enum { OPTION_DUMP = 256, OPTION_REFERENCE };
 
-static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                        {"test", no_argument, NULL, 't'},
-                                        {"dump", no_argument, NULL, OPTION_DUMP},
-                                        {"reference", no_argument, NULL, OPTION_REFERENCE},
-                                        {"version", no_argument, NULL, 'V'},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+                                         { "test", no_argument, NULL, 't' },
+                                         { "dump", no_argument, NULL, OPTION_DUMP },
+                                         { "reference", no_argument, NULL, OPTION_REFERENCE },
+                                         { "version", no_argument, NULL, 'V' },
+                                         { "help", no_argument, NULL, 'h' },
+                                         { NULL, 0, NULL, 0 } };
 
 static bool parse_arguments(int argc, char **argv, struct arguments *a)
 {
@@ -265,7 +280,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.config = "conf/lb.conf"};
+    struct arguments a = { .config = "conf/lb.conf" };
     if (!parse_arguments(argc, argv, &a)) {
         fputs(usage, stderr);
         return EXIT_USAGE;

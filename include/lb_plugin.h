@@ -43,9 +43,11 @@
  *   destroy              after the last table built with this instance was destroyed        control thread
  *
  * THE RULES
- *  - hash and probe are pure: the same arguments give the same result, for ever, on any thread, on any machine.
+ * - hash and probe are pure: the same arguments give the same result, for ever, on any thread, on any
+ * machine.
  *  - build may take its time. pick may not: no malloc, no lock, no system call, no unbounded loop.
- *  - Membership changes rebuild; liveness changes never do. A member that is merely unready stays in the table; the
+ * - Membership changes rebuild; liveness changes never do. A member that is merely unready stays in the
+ * table; the
  *    core marks it tried and asks again. So a replica that dies and returns moves no key but its own.
  *  - A table is deterministic: members come sorted by ring name, seeds come from options. No clock, no random
  *    numbers, no libm in build (IEEE + - * / are allowed; the build switches contraction off). Balancers that
@@ -53,9 +55,9 @@
  *  - State that should survive a swap (in flight, latency) is the core's and is shown in lb_live.
  *
  * THE VERSION RULE
- * A field added at the end of a struct: minor + 1. Anything else: major + 1. Each struct that crosses the border
- * starts with its size as its maker knew it. A plugin runs when its major equals the balancer's and its minor is
- * not newer. The history is at the end of this file.
+ * A field added at the end of a struct: minor + 1. Anything else: major + 1. Each struct that crosses the
+ * border starts with its size as its maker knew it. A plugin runs when its major equals the balancer's and
+ * its minor is not newer. The history is at the end of this file.
  */
 #ifndef LB_PLUGIN_H
 #define LB_PLUGIN_H
@@ -69,7 +71,7 @@ extern "C" {
 
 #define LB_ABI_MAJOR 1u
 #define LB_ABI_MINOR 0u
-#define LB_ABI ((LB_ABI_MAJOR << 16) | LB_ABI_MINOR) /* what lb_plugin_entry is given */
+#define LB_ABI       ((LB_ABI_MAJOR << 16) | LB_ABI_MINOR) /* what lb_plugin_entry is given */
 
 #define LB_EXPORT __attribute__((visibility("default")))
 
@@ -78,30 +80,31 @@ extern "C" {
 enum lb_kind { LB_HASH = 1, LB_PROBE = 2, LB_SCHEDULER = 3 };
 
 /* Capabilities: the bits of lb_plugin.caps. */
-#define LB_CAP_KEYED (1ull << 0)      /* scheduler: the key decides; moved keys and shares mean something */
-#define LB_CAP_NEEDS_HASH (1ull << 1) /* scheduler: build and pick use lb_build.hash */
+#define LB_CAP_KEYED       (1ull << 0) /* scheduler: the key decides; moved keys and shares mean something */
+#define LB_CAP_NEEDS_HASH  (1ull << 1) /* scheduler: build and pick use lb_build.hash */
 #define LB_CAP_NEEDS_PROBE (1ull << 2) /* scheduler: build uses lb_build.probe */
-#define LB_CAP_WEIGHTS (1ull << 3)    /* scheduler: honours lb_member.weight */
-#define LB_CAP_LOAD (1ull << 4)       /* scheduler: looks at lb_live */
+#define LB_CAP_WEIGHTS     (1ull << 3) /* scheduler: honours lb_member.weight */
+#define LB_CAP_LOAD        (1ull << 4) /* scheduler: looks at lb_live */
 
 enum lb_type { LB_INT = 1, LB_FLOAT = 2, LB_BOOL = 3, LB_TEXT = 4 };
 
-/* One option. The core parses, checks type and bounds, fills in the default, and reports mistakes with file, line and
- * column; the plugin gets finished values. A list of options ends with { .name = NULL }. */
+/* One option. The core parses, checks type and bounds, fills in the default, and reports mistakes with file,
+ * line and column; the plugin gets finished values. A list of options ends with { .name = NULL }. */
 struct lb_option {
     const char *name;
     uint32_t type; /* enum lb_type */
     uint32_t reserved;
     const char *dflt; /* as it would be written in lb.conf, text without quotes */
-    double min, max;  /* inclusive, for LB_INT and LB_FLOAT; for LB_TEXT the length in bytes; both 0: no bounds */
+    double min, max;  /* inclusive; of LB_TEXT the length in bytes; both 0: no bounds */
     const char *help; /* one line, with the unit */
 };
 
-/* The value of an option: the member that its type names. Text is the core's, valid as long as the instance. */
+/* The value of an option: the member that its type names. Text is the core's, valid as long as the instance.
+ * */
 union lb_value {
-    int64_t i;       /* LB_INT, LB_BOOL */
-    double f;        /* LB_FLOAT */
-    const char *s;   /* LB_TEXT */
+    int64_t i;     /* LB_INT, LB_BOOL */
+    double f;      /* LB_FLOAT */
+    const char *s; /* LB_TEXT */
 };
 
 /* Where a callback that refuses puts its reason: one sentence, what is wrong and what to do about it. */
@@ -109,8 +112,8 @@ struct lb_error {
     char text[256];
 };
 
-/* Makes an instance. values[k] belongs to options[k]. Returns 0 and the instance (may be NULL when there is nothing to
- * keep), or -1 with the reason; after -1 destroy is not called. Builder thread. */
+/* Makes an instance. values[k] belongs to options[k]. Returns 0 and the instance (may be NULL when there is
+ * nothing to keep), or -1 with the reason; after -1 destroy is not called. Builder thread. */
 typedef int (*lb_create_fn)(const union lb_value *values, void **self, struct lb_error *why);
 typedef void (*lb_destroy_fn)(void *self); /* control thread */
 
@@ -124,10 +127,10 @@ struct lb_plugin {
     const void *ops;                 /* struct lb_hash_ops, lb_probe_ops or lb_scheduler_ops, by kind */
 };
 
-#define LB_PLUGIN(kind_, name_, version_, summary_, caps_, options_, ops_)                                             \
-    {                                                                                                                  \
-        (uint32_t)sizeof(struct lb_plugin), LB_ABI_MAJOR, LB_ABI_MINOR, (uint32_t)(kind_), name_, version_, summary_, \
-            caps_, options_, ops_                                                                                      \
+#define LB_PLUGIN(kind_, name_, version_, summary_, caps_, options_, ops_)                                  \
+    {                                                                                                       \
+        (uint32_t)sizeof(struct lb_plugin), LB_ABI_MAJOR, LB_ABI_MINOR, (uint32_t)(kind_), name_, version_, \
+            summary_, caps_, options_, ops_                                                                 \
     }
 
 /* The one exported symbol. host_abi is the balancer's LB_ABI. Return NULL to refuse. */
@@ -147,9 +150,9 @@ struct lb_key {
     uint32_t reserved;
 };
 
-/* A replica as a strategy sees it. key is its ring name (a stand-in inherits the one of the replica it replaces), and
- * not terminated. id: its ordinal ("Server 3" is 3), the number when it is called one, else the xxh3-64 of the name.
- * weight is 1 to 65,535, 1 where nobody said otherwise. */
+/* A replica as a strategy sees it. key is its ring name (a stand-in inherits the one of the replica it
+ * replaces), and not terminated. id: its ordinal ("Server 3" is 3), the number when it is called one, else
+ * the xxh3-64 of the name. weight is 1 to 65,535, 1 where nobody said otherwise. */
 struct lb_member {
     uint64_t id;
     const char *key;
@@ -190,8 +193,8 @@ struct lb_probe_ops {
     lb_create_fn create;
     lb_destroy_fn destroy;
 
-    /* The attempt-th slot to try, in 0 .. slots - 1. Pure; from build. May repeat itself: the scheduler gives up
-     * after a bounded number of attempts and takes the next free slot. */
+    /* The attempt-th slot to try, in 0 .. slots - 1. Pure; from build. May repeat itself: the scheduler gives
+     * up after a bounded number of attempts and takes the next free slot. */
     uint64_t (*at)(const void *self, const struct lb_probe_try *p);
 
     /* Optional (Robin Hood). mine and theirs are how many attempts each has come from its home. Non-zero: the
@@ -213,15 +216,16 @@ struct lb_probe {
     const void *self;
 };
 
-/* The host's allocator: counts bytes for the table, so that inspect and the dashboard can tell. Memory is aligned for
- * any type and not zeroed. alloc returns NULL when there is none left: build then returns -1. */
+/* The host's allocator: counts bytes for the table, so that inspect and the dashboard can tell. Memory is
+ * aligned for any type and not zeroed. alloc returns NULL when there is none left: build then returns -1. */
 struct lb_alloc {
     void *(*alloc)(void *ctx, size_t bytes);
     void (*release)(void *ctx, void *memory);
     void *ctx;
 };
 
-/* What build is given. Everything but members stays valid until destroy; a table copies what it needs of members. */
+/* What build is given. Everything but members stays valid until destroy; a table copies what it needs of
+ * members. */
 struct lb_build {
     uint32_t struct_size;
     uint32_t n_members;
@@ -232,15 +236,16 @@ struct lb_build {
     const struct lb_alloc *alloc;
 };
 
-/* What changes by the millisecond. Written by the core while a plugin reads: use the lb_live_ functions below. */
+/* What changes by the millisecond. Written by the core while a plugin reads: use the lb_live_ functions
+ * below. */
 struct lb_live {
     uint32_t in_flight;  /* requests picked and not yet finished, all workers together */
     uint32_t ready;      /* 1: in rotation; 0: unready. The core skips unready members by itself. */
-    uint64_t latency_ns; /* moving average (weight 1/8) of the time to the first reply byte; 0: none seen yet */
+    uint64_t latency_ns; /* to the first reply byte: moving average, weight 1/8; 0: none yet */
 };
 
-/* One question. tried has a bit for each member; the core sets those that this request has failed on and those that
- * are unready. */
+/* One question. tried has a bit for each member; the core sets those that this request has failed on and
+ * those that are unready. */
 struct lb_pick {
     uint32_t struct_size;
     uint32_t n_members;
@@ -265,18 +270,19 @@ struct lb_reply {
     uint32_t status;  /* HTTP status, 0 unless LB_ANSWERED */
 };
 
-/* What inspect fills in. The core zeroes it and sets struct_size, n_members, and the arrays it wants (or NULL). */
+/* What inspect fills in. The core zeroes it and sets struct_size, n_members, and the arrays it wants (or
+ * NULL). */
 struct lb_inspect {
     uint32_t struct_size;
     uint32_t n_members;
-    uint64_t bytes;     /* memory of the table */
-    uint64_t slots;     /* size of the key space the table divides; 0: it has none */
-    uint64_t used;      /* slots that hold a virtual node, or a member */
-    uint64_t digest;    /* equal digests: the same answer for every key */
-    double *shares;     /* n_members exact shares of the slots, sum 1; left alone when no exact share exists */
-    uint64_t slot;      /* in: which slot is asked about … */
-    uint32_t slot_owner;/* … out: the member that owns it, or LB_NONE */
-    uint32_t exact;     /* out: 1 when shares were filled in */
+    uint64_t bytes;  /* memory of the table */
+    uint64_t slots;  /* size of the key space the table divides; 0: it has none */
+    uint64_t used;   /* slots that hold a virtual node, or a member */
+    uint64_t digest; /* equal digests: the same answer for every key */
+    double *shares;  /* n_members exact shares of the slots, sum 1; left alone when no exact share exists */
+    uint64_t slot;   /* in: which slot is asked about … */
+    uint32_t slot_owner; /* … out: the member that owns it, or LB_NONE */
+    uint32_t exact;      /* out: 1 when shares were filled in */
 };
 
 struct lb_scheduler_ops {
@@ -284,18 +290,20 @@ struct lb_scheduler_ops {
     lb_create_fn create;
     lb_destroy_fn destroy;
 
-    /* Builds an immutable table for 0 .. n members. Returns 0 and the table, or -1 with the reason (nothing is
-     * left allocated then). Builder thread. */
+    /* Builds an immutable table for 0 .. n members. Returns 0 and the table, or -1 with the reason (nothing
+     * is left allocated then). Builder thread. */
     int (*build)(const struct lb_build *in, void **table, struct lb_error *why);
 
-    /* Bytes of scratch that pick wants for this table: one zeroed block for each worker, aligned to 64, the host's
-     * memory, kept as long as the table is in force on that worker. NULL or 0: none. */
+    /* Bytes of scratch that pick wants for this table: one zeroed block for each worker, aligned to 64, the
+     * host's memory, kept as long as the table is in force on that worker. NULL or 0: none. */
     size_t (*scratch_size)(const void *table);
 
-    /* The member for this request: an index that is not in tried, while one is left; else LB_NONE. Data path. */
+    /* The member for this request: an index that is not in tried, while one is left; else LB_NONE. Data path.
+     * */
     uint32_t (*pick)(const void *table, const struct lb_pick *p, void *scratch);
 
-    /* Optional. How a pick went; once a pick, when the first reply byte came or the attempt failed. Data path. */
+    /* Optional. How a pick went; once a pick, when the first reply byte came or the attempt failed. Data
+     * path. */
     void (*on_reply)(const void *table, const struct lb_reply *r, void *scratch);
 
     /* Fills in what it can. Returns 0, or -1 when it can say nothing. */
@@ -306,8 +314,9 @@ struct lb_scheduler_ops {
 
 /* ------------------------------------------------------------------ small helpers, inline */
 
-/* A strong 64-bit mixer: every input bit moves about half of the output bits. (The finaliser of splitmix64: Steele, Lea,
- * Flood, "Fast splittable pseudorandom number generators", 2014, constants of variant 13 by Stafford.) */
+/* A strong 64-bit mixer: every input bit moves about half of the output bits. (The finaliser of splitmix64:
+ * Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014, constants of variant 13 by
+ * Stafford.) */
 static inline uint64_t lb_mix64(uint64_t x)
 {
     x ^= x >> 30;
@@ -328,7 +337,8 @@ static inline uint64_t lb_random(uint64_t *state)
     return lb_mix64(*state += 0x9e3779b97f4a7c15ull);
 }
 
-/* x scaled to 0 .. n - 1 without a division: the high half of x * n (Lemire 2019, section 3). All of x must be random. */
+/* x scaled to 0 .. n - 1 without a division: the high half of x * n (Lemire 2019, section 3). All of x must
+ * be random. */
 __extension__ typedef unsigned __int128 lb_u128;
 static inline uint64_t lb_scale(uint64_t x, uint64_t n)
 {

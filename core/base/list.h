@@ -5,7 +5,8 @@
  * Used by  everyone who keeps objects in order.
  * Thread   whoever owns the list.
  *
- * An object's state says which list holds it. An unlinked link points at itself, so removing twice is harmless.
+ * An object's state says which list holds it. An unlinked link points at itself, so removing twice is
+ * harmless.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
@@ -17,7 +18,7 @@ struct link {
     struct link *next, *prev;
 };
 
-#define LIST_OWNER(link_, type_, member_) ((type_ *)(void *)((char *)(link_) - offsetof(type_, member_)))
+#define LIST_OWNER(link_, type_, member_) ((type_ *)(void *)((char *)(link_)-offsetof(type_, member_)))
 
 /* Also makes an empty list of a head. */
 static inline void list_init(struct link *l)

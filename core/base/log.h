@@ -25,9 +25,10 @@ int log_reopen(void);
 /* "debug", "info", "warn", "error"; false when it is none of them. */
 bool log_level_parse(const char *text, enum log_level *out);
 
-/* Writes `2026-01-31T12:00:00.123Z info  TEXT`, in UTC. Text over 2,000 bytes is cut, control characters in it
- * become '?' or a blank: it is one line whatever it says. Lines the descriptor refuses (a full disk, a pipe that
- * nobody empties) are counted, never waited for. Leaves errno alone. SIGPIPE is the program's to ignore. */
+/* Writes `2026-01-31T12:00:00.123Z info TEXT`, in UTC. Text over 2,000 bytes is cut, control characters in it
+ * become '?' or a blank: it is one line whatever it says. Lines the descriptor refuses (a full disk, a pipe
+ * that nobody empties) are counted, never waited for. Leaves errno alone. SIGPIPE is the program's to ignore.
+ * */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Lines lost since the start. */

@@ -39,7 +39,8 @@ void problem_print(const struct problem *p, FILE *out);
 
 void problems_free(struct problems *list);
 
-/* The candidate nearest to word by edit distance, when near enough to be meant; else NULL. Ends with a NULL. */
+/* The candidate nearest to word by edit distance, when near enough to be meant; else NULL. Ends with a NULL.
+ * */
 const char *problem_nearest(const char *word, const char *const *candidates);
 
 #endif

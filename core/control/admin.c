@@ -6,8 +6,8 @@
  * Uses     routes.h, call.h; evhttp.
  * Thread   control.
  *
- * A caller may close its connection while its call waits for an answer. The call then stays open, for the handler has
- * begun something, and its answer goes nowhere.
+ * A caller may close its connection while its call waits for an answer. The call then stays open, for the
+ * handler has begun something, and its answer goes nowhere.
  */
 #include "control/admin.h"
 
@@ -27,10 +27,10 @@
 #include "control/routes.h"
 #include "world/config.h"
 
-#define PREFIX "/_lb"
-#define HEAD_BYTES 16384   /* of a request head */
+#define PREFIX       "/_lb"
+#define HEAD_BYTES   16384 /* of a request head */
 #define CONNECTION_S 60    /* a silent connection is closed after this */
-#define BACKLOG 128
+#define BACKLOG      128
 
 struct admin {
     struct evhttp *http;
@@ -68,8 +68,8 @@ void admin_apply(struct admin *a, const struct config *config)
     evhttp_set_max_body_size(a->http, (ev_ssize_t)config->limits.control_body);
 }
 
-struct admin *admin_open(struct event_base *base, const struct config *config, struct routes *routes, char *why,
-                         size_t why_size)
+struct admin *admin_open(struct event_base *base, const struct config *config, struct routes *routes,
+                         char *why, size_t why_size)
 {
     struct evconnlistener *listener = bind_listener(base, config->admin);
     if (!listener) {
@@ -164,7 +164,8 @@ static void take_request(struct evhttp_request *request, void *arg)
     size_t body_len;
     carrier->request = request;
     carrier->path = read_path(request);
-    carrier->authorization = mem_text(evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization"));
+    carrier->authorization =
+        mem_text(evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization"));
     carrier->body = read_body(request, &body_len);
     evhttp_connection_set_closecb(connection, lose_caller, carrier);
 

@@ -3,7 +3,8 @@
  *
  * Owns     its listener and its connections (evhttp).
  * Used by  control.c.
- * Uses     routes.h; libevent's evhttp, which is good enough here: loopback, few callers, small messages (DECISIONS 15).
+ * Uses     routes.h; libevent's evhttp, which is good enough here: loopback, few callers, small messages
+ * (DECISIONS 15).
  * Thread   control.
  */
 #ifndef CONTROL_ADMIN_H
@@ -17,8 +18,8 @@ struct event_base;
 struct routes;
 
 /* Binds config->admin. Returns NULL with a sentence in why. Nothing is accepted before the loop runs. */
-struct admin *admin_open(struct event_base *base, const struct config *config, struct routes *routes, char *why,
-                         size_t why_size);
+struct admin *admin_open(struct event_base *base, const struct config *config, struct routes *routes,
+                         char *why, size_t why_size);
 
 /* The limit on bodies follows a reload. */
 void admin_apply(struct admin *a, const struct config *config);

@@ -6,8 +6,8 @@
  * Uses     base/mailbox.h.
  * Thread   see builder.h.
  *
- * The queue is the one place of control with a lock: it is far from the data path, and the loop holds it for a few
- * instructions only.
+ * The queue is the one place of control with a lock: it is far from the data path, and the loop holds it for
+ * a few instructions only.
  */
 #include "control/builder.h"
 

@@ -6,8 +6,8 @@
  * Uses     jansson to render.
  * Thread   control.
  *
- * A call comes by letter from a worker or from the admin port; handlers cannot tell. An answer may come later: until then the
- * call is in routes.open. call_answer_ and call_fail free the call.
+ * A call comes by letter from a worker or from the admin port; handlers cannot tell. An answer may come
+ * later: until then the call is in routes.open. call_answer_ and call_fail free the call.
  */
 #ifndef CONTROL_CALL_H
 #define CONTROL_CALL_H
@@ -24,17 +24,17 @@ struct routes;
 
 struct answer {
     int status;
-    int retry_after_s;  /* 0: no Retry-After field */
-    const char *allow;  /* NULL unless 405 */
-    const char *body;   /* JSON, not terminated by a newline */
+    int retry_after_s; /* 0: no Retry-After field */
+    const char *allow; /* NULL unless 405 */
+    const char *body;  /* JSON, not terminated by a newline */
     size_t body_len;
 };
 
 /* Where a call came from. */
 struct call_port {
     const char *name; /* for the log: "traffic", "admin" */
-    /* Sends the answer; answer is NULL when the call ends unanswered, because the balancer leaves or the caller has gone. Then lets go
-     * of carrier. */
+    /* Sends the answer; answer is NULL when the call ends unanswered, because the balancer leaves or the
+     * caller has gone. Then lets go of carrier. */
     void (*end)(void *carrier, const struct answer *answer);
 };
 
@@ -44,7 +44,7 @@ struct call {
     const struct call_port *port;
     void *carrier; /* port's: what the texts below point into */
 
-    const char *method;        /* "GET" …; the answer to a HEAD is made like the one to a GET, its port sends no body */
+    const char *method;        /* "GET" …; a HEAD is answered like a GET, its port sends no body */
     const char *path;          /* decoded, without /_lb */
     const char *rest;          /* of a PREFIX route: what follows; else "" */
     const char *authorization; /* the field's value, or NULL */

@@ -6,7 +6,8 @@
  * Uses     jansson.
  * Thread   any.
  *
- * Both forms fill the same draft, field by field, so that what a field may hold is said once; then the draft is judged as a whole.
+ * Both forms fill the same draft, field by field, so that what a field may hold is said once; then the draft
+ * is judged as a whole.
  */
 #include "control/change.h"
 
@@ -63,8 +64,8 @@ static int set_n(struct draft *d, int64_t n)
 
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '_' ||
-           c == '-' || c == '.' || c == '@';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' ||
+           c == '_' || c == '-' || c == '.' || c == '@';
 }
 
 static int add_name(struct draft *d, const char *name, size_t len)
@@ -109,7 +110,8 @@ static int read_json_names(struct draft *d, const char *field, const json_t *lis
 static int read_json_field(struct draft *d, const char *field, const json_t *value)
 {
     if (strcmp(field, "n") == 0 || strcmp(field, "N") == 0)
-        return json_is_integer(value) ? set_n(d, json_integer_value(value)) : refuse(d, "n must be a whole number");
+        return json_is_integer(value) ? set_n(d, json_integer_value(value))
+                                      : refuse(d, "n must be a whole number");
     if (strcmp(field, "hostnames") == 0 || strcmp(field, "replicas") == 0)
         return read_json_names(d, field, value);
     return refuse(d, "an unknown field; the body may carry n and hostnames");
@@ -120,7 +122,8 @@ static int read_json(struct draft *d, const char *body, size_t len)
     json_error_t error;
     json_t *root = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
     if (!root)
-        return refuse(d, "the body is no valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
+        return refuse(d, "the body is no valid JSON: line %d, column %d: %s", error.line, error.column,
+                      error.text);
     int failed = 0;
     for (void *at = json_object_iter(root); at && !failed; at = json_object_iter_next(root, at))
         failed = read_json_field(d, json_object_iter_key(at), json_object_iter_value(at));
@@ -199,7 +202,8 @@ static int read_form_pair(struct draft *d, char *text, size_t len)
         return read_form_n(d, value, (size_t)value_len);
     if (is_field(text, (size_t)field_len, names))
         return add_name(d, value, (size_t)value_len);
-    return refuse(d, "an unknown field; a form may carry n, hostname and server_id, a JSON body n and hostnames");
+    return refuse(
+        d, "an unknown field; a form may carry n, hostname and server_id, a JSON body n and hostnames");
 }
 
 static int read_form(struct draft *d, const char *body, size_t len)
@@ -234,8 +238,8 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-int change_read(enum change_kind kind, const char *body, size_t len, uint32_t max, struct change *out, char *why,
-                size_t why_size)
+int change_read(enum change_kind kind, const char *body, size_t len, uint32_t max, struct change *out,
+                char *why, size_t why_size)
 {
     while (len && is_blank(*body))
         body++, len--;

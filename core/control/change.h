@@ -1,7 +1,8 @@
 /*
  * change.h - the body of /add or /rm, read. Pure.
  *
- * Owns     the rules of CONTRACT 3 and DECISIONS 29: what may stand in such a body, and the sentence that refuses it.
+ * Owns     the rules of CONTRACT 3 and DECISIONS 29: what may stand in such a body, and the sentence that
+ * refuses it.
  * Used by  membership.c.
  * Uses     jansson.
  * Thread   any.
@@ -20,11 +21,11 @@ struct change {
     size_t n_names; /* at most n */
 };
 
-/* Reads body[0 .. len), of any Content-Type: JSON when the first byte that is no blank is '{', else a form; nothing but blanks
- * means n = 1. max is replicas.max. Returns 0 and the change, to be freed with change_free; or -1 with a
- * sentence that begins with "<Error> " in why. */
-int change_read(enum change_kind kind, const char *body, size_t len, uint32_t max, struct change *out, char *why,
-                size_t why_size);
+/* Reads body[0 .. len), of any Content-Type: JSON when the first byte that is no blank is '{', else a form;
+ * nothing but blanks means n = 1. max is replicas.max. Returns 0 and the change, to be freed with
+ * change_free; or -1 with a sentence that begins with "<Error> " in why. */
+int change_read(enum change_kind kind, const char *body, size_t len, uint32_t max, struct change *out,
+                char *why, size_t why_size);
 
 void change_free(struct change *c);
 

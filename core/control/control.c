@@ -1,13 +1,15 @@
 /*
  * control.c - the control thread: one loop, everything that is not the data path.
  *
- * Owns     the control event base, its mailbox, signals; the supervisor, the publisher, the builder, the admin port.
+ * Owns     the control event base, its mailbox, signals; the supervisor, the publisher, the builder, the
+ * admin port.
  * Used by  main.c.
  * Uses     every noun of this directory; what they must not know of each other is tied together here.
  * Thread   the main thread.
  *
- * Leaving has three phases: DRAINING (workers finish what runs, replicas still serve), STOPPING (workers have been told to stop,
- * replicas exit), and the end of the loop. A second signal skips what is left of the first phase and kills in the second.
+ * Leaving has three phases: DRAINING (workers finish what runs, replicas still serve), STOPPING (workers have
+ * been told to stop, replicas exit), and the end of the loop. A second signal skips what is left of the first
+ * phase and kills in the second.
  */
 #include "control/control.h"
 
@@ -56,8 +58,8 @@ struct control {
     unsigned n_workers;
 
     enum control_phase phase;
-    unsigned drained;         /* workers that have nothing left to do */
-    struct replica **pinned;  /* STOPPING: kept until the workers were joined; ends with NULL */
+    unsigned drained;        /* workers that have nothing left to do */
+    struct replica **pinned; /* STOPPING: kept until the workers were joined; ends with NULL */
 };
 
 static void read_mail(evutil_socket_t fd, short what, void *arg);
@@ -246,7 +248,8 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
 
 /* ------------------------------------------------------------------ leaving */
 
-/* What workers may touch until they have stopped must live so long: a row of the supervisor may be gone before. */
+/* What workers may touch until they have stopped must live so long: a row of the supervisor may be gone
+ * before. */
 static void pin_replicas(struct control *c)
 {
     struct supervisor_info *rows;
@@ -354,9 +357,13 @@ static void read_letter(struct control *c, struct letter *letter)
     case MESSAGE_RELEASED: publish_released(c->publish, (struct letter_view *)letter); return;
     case MESSAGE_FORGOTTEN: publish_forgotten(c->publish, (struct letter_replica *)letter); return;
     case MESSAGE_BUILT: ((struct letter_built *)letter)->done((struct letter_built *)letter); return;
-    case MESSAGE_REFUSED: supervisor_refused(c->supervisor, ((struct letter_replica *)letter)->replica); break;
+    case MESSAGE_REFUSED:
+        supervisor_refused(c->supervisor, ((struct letter_replica *)letter)->replica);
+        break;
     case MESSAGE_DRAINED: note_drained(c); break;
-    default: log_error("control received a letter of kind %d, which is none of its kinds", letter->kind); break;
+    default:
+        log_error("control received a letter of kind %d, which is none of its kinds", letter->kind);
+        break;
     }
     free(letter);
 }

@@ -1,7 +1,8 @@
 /*
  * control.h - the control thread: one loop, everything that is not the data path.
  *
- * Owns     the control event base, its mailbox, signals; through its parts the supervisor, the publisher, the admin port.
+ * Owns     the control event base, its mailbox, signals; through its parts the supervisor, the publisher, the
+ *          admin port.
  * Used by  main.c.
  * Thread   the main thread, which outlives all others (children carry a death signal tied to it).
  */
@@ -32,14 +33,16 @@ struct control *control_new(struct config *config);
 /* Where workers post. Valid as long as control. */
 struct mailbox *control_mailbox(struct control *c);
 
-/* Builds the strategy of the configuration and a first view without replicas. NULL with problems. Before control_run. */
+/* Builds the strategy of the configuration and a first view without replicas. NULL with problems. Before
+ * control_run. */
 struct view *control_first_view(struct control *c, struct problems *problems, unsigned n_workers);
 
 /* Binds the admin port. Returns 0; or -1 with a sentence in why (exit code 3). */
 int control_listen(struct control *c, char *why, size_t why_size);
 
-/* Starts the replicas and runs until told to leave (SIGTERM, SIGINT). step_names ends with NULL. Returns the exit code: 0, or 4 when the
- * engine can't be reached. Workers have been drained and told to stop when it returns; the caller joins them. */
+/* Starts the replicas and runs until told to leave (SIGTERM, SIGINT). step_names ends with NULL. Returns the
+ * exit code: 0, or 4 when the engine can't be reached. Workers have been drained and told to stop when it
+ * returns; the caller joins them. */
 int control_run(struct control *c, const struct control_worker *workers, unsigned n_workers,
                 const char *const *step_names);
 

@@ -1,16 +1,17 @@
 /*
  * health.c - heartbeats over HTTP: libcurl's multi interface, driven by the control loop.
  *
- * Owns     one easy handle for each watched replica, kept and used again, and the multi handle with its connections.
+ * Owns     one easy handle for each watched replica, kept and used again, and the multi handle with its
+ *          connections.
  * Used by  supervisor.c, through health.h.
  * Uses     libcurl, libevent.
  * Thread   control.
  *
- * libcurl says which sockets it waits for (on_curl_socket) and when it wants to be called (on_curl_timer); the loop
- * calls it back (on_socket, on_timer), and afterwards the finished heartbeats are collected. A heartbeat's own timer
- * says when its next probe is due. No callback of libcurl calls libcurl.
+ * libcurl says which sockets it waits for (on_curl_socket) and when it wants to be called (on_curl_timer);
+ * the loop calls it back (on_socket, on_timer), and afterwards the finished heartbeats are collected. A
+ * heartbeat's own timer says when its next probe is due. No callback of libcurl calls libcurl.
  *
- *     due -> begin -> (libcurl, on the loop) -> finish -> judge, set the timer, tell
+ *     due -> enter -> begin -> (libcurl, on the loop) -> finish -> judge, set the timer, tell
  */
 #include "control/health.h"
 
@@ -32,16 +33,18 @@
 #include "lb_plugin.h"
 #include "world/config.h"
 
-#define BODY_MAX          65536 /* bytes of an answer's body that are read to keep the connection; more closes it */
-#define PROBES_PER_MS     10 /* when many replicas start together, their probes keep to this rate */
-#define SPARE_CONNECTIONS 16 /* kept beyond one for each replica: some replicas have just been replaced */
+#define BODY_MAX          65536 /* bytes of an answer that are read to keep its connection; more closes it */
+#define PROBES_PER_MS     10    /* when many replicas start together, their probes keep to this rate */
+#define AT_ONCE_MAX       256   /* probes under way; see enter */
+#define SPARE_CONNECTIONS 16    /* kept beyond one for each replica: some replicas have just been replaced */
 
 struct health {
     struct event_base *base;
     CURLM *multi;
     struct event timer; /* libcurl's */
     struct link all;    /* heartbeat.link */
-    uint32_t n_all, n_starting;
+    struct link queue;  /* heartbeat.queued, due and waiting for one of AT_ONCE_MAX places */
+    uint32_t n_all, n_starting, n_running;
     uint64_t random;
 
     char *path;
@@ -51,7 +54,7 @@ struct health {
 };
 
 struct heartbeat {
-    struct link link;
+    struct link link, queued;
     struct health *health;
     CURL *easy;
     struct event due;
@@ -173,12 +176,26 @@ static CURL *make_easy(struct heartbeat *b)
     return easy;
 }
 
+/* If there is a place, who has waited longest tries again. */
+static void wake_next(struct health *h)
+{
+    if (h->n_running < AT_ONCE_MAX && !list_is_empty(&h->queue)) {
+        struct heartbeat *next = LIST_OWNER(h->queue.next, struct heartbeat, queued);
+        list_remove(&next->queued);
+        set_timer(&next->due, 0);
+    }
+}
+
 static void end_probe(struct heartbeat *b)
 {
+    struct health *h = b->health;
+    list_remove(&b->queued);
     if (b->is_running) {
-        curl_multi_remove_handle(b->health->multi, b->easy);
+        curl_multi_remove_handle(h->multi, b->easy);
         b->is_running = false;
+        h->n_running--;
     }
+    wake_next(h); /* also when b had been woken and is now stopped: its place is another's */
 }
 
 /* How long until the next probe, counted from the beginning of the last one. */
@@ -241,16 +258,32 @@ static void finish(struct heartbeat *b, CURLcode code)
 
 static void begin(struct heartbeat *b)
 {
-    if (b->revision != b->health->revision) {
+    struct health *h = b->health;
+    if (b->revision != h->revision) {
         set_options(b);
     }
     b->began_ns = clock_now_ns();
     b->body = 0;
     curl_easy_setopt(b->easy, CURLOPT_FRESH_CONNECT, b->wants_fresh || b->pace == HEALTH_STARTING ? 1L : 0L);
-    CURLMcode code = curl_multi_add_handle(b->health->multi, b->easy);
+    CURLMcode code = curl_multi_add_handle(h->multi, b->easy);
     b->is_running = code == CURLM_OK;
+    h->n_running += b->is_running;
     if (!b->is_running) { /* out of memory, in practice */
         conclude(b, HEALTH_MISS, curl_multi_strerror(code));
+    }
+}
+
+/* When there are more replicas than this thread or the machine can ask in time, heartbeats become rarer.
+ * Without the limit all of them would be under way for so long that they run into their timeout, and healthy
+ * replicas would be taken for dead. */
+static void enter(struct heartbeat *b)
+{
+    struct health *h = b->health;
+    if (h->n_running < AT_ONCE_MAX) {
+        begin(b);
+        wake_next(h);
+    } else {
+        list_push_back(&h->queue, &b->queued);
     }
 }
 
@@ -258,7 +291,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    begin(arg);
+    enter(arg);
 }
 
 static void collect(struct health *h)
@@ -298,6 +331,7 @@ static struct heartbeat *watch_http(struct health *h, const char *address, enum 
         abort();
     }
     list_push_back(&h->all, &b->link);
+    list_init(&b->queued);
     h->n_all++;
     h->n_starting += pace == HEALTH_STARTING;
     keep_connections(h);
@@ -314,7 +348,7 @@ static void set_pace_http(struct heartbeat *b, enum health_pace pace)
     h->n_starting += pace == HEALTH_STARTING;
     b->pace = pace;
     b->misses = 0;
-    if (!b->is_running) {
+    if (!b->is_running && list_is_empty(&b->queued)) {
         set_timer(&b->due, wait_ms(b));
     }
 }
@@ -367,6 +401,7 @@ static struct health *open_http(struct event_base *base, const struct config *co
         return NULL;
     }
     list_init(&h->all);
+    list_init(&h->queue);
     if (getrandom(&h->random, sizeof h->random, 0) != sizeof h->random) {
         h->random = clock_now_ns();
     }

@@ -5,9 +5,9 @@
  * Used by  supervisor.c. What a miss means is decided there; here it is only told.
  * Thread   control. Nothing waits: libcurl's sockets and timers are events of the control loop.
  *
- * A heartbeat is GET http://ADDRESS/health.path; 200 within health.timeout_ms is good, everything else is a miss. A miss is
- * probed again at once until health.unready_after of them are together, so a hiccup and a death are told apart
- * quickly; after that the next one comes at the interval again.
+ * A heartbeat is GET http://ADDRESS/health.path; 200 within health.timeout_ms is good, everything else is a
+ * miss. A miss is probed again at once until health.unready_after of them are together, so a hiccup and a
+ * death are told apart quickly; after that the next one comes at the interval again.
  */
 #ifndef CONTROL_HEALTH_H
 #define CONTROL_HEALTH_H

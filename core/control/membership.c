@@ -6,9 +6,9 @@
  * Uses     change.h, supervisor.h, publish.h, roster.h, call.h.
  * Thread   control.
  *
- * A replica is in rotation when the supervisor calls it READY and the view that every worker runs names it. An /add whose
- * replicas came up but found no place in the strategy (a ring that is full) is undone, so that a refused call has changed
- * nothing.
+ * A replica is in rotation when the supervisor calls it READY and the view that every worker runs names it.
+ * An /add whose replicas came up but found no place in the strategy (a ring that is full) is undone, so that
+ * a refused call has changed nothing.
  */
 #include "control/membership.h"
 
@@ -185,8 +185,8 @@ void membership_add(struct call *call)
     if (read_change(call, CHANGE_ADD, &change))
         return;
     char why[256];
-    int failed = supervisor_add(call->routes->supervisor, (const char *const *)change.names, change.n_names, change.n,
-                                add_done, call, why, sizeof why);
+    int failed = supervisor_add(call->routes->supervisor, (const char *const *)change.names, change.n_names,
+                                change.n, add_done, call, why, sizeof why);
     change_free(&change);
     if (failed)
         call_fail(call, 400, "%s", why);
@@ -211,8 +211,8 @@ void membership_remove(struct call *call)
     if (read_change(call, CHANGE_REMOVE, &change))
         return;
     char why[256];
-    int failed = supervisor_remove(call->routes->supervisor, (const char *const *)change.names, change.n_names,
-                                   change.n, remove_done, call, why, sizeof why);
+    int failed = supervisor_remove(call->routes->supervisor, (const char *const *)change.names,
+                                   change.n_names, change.n, remove_done, call, why, sizeof why);
     change_free(&change);
     if (failed)
         call_fail(call, 400, "%s", why);

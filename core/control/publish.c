@@ -1,13 +1,14 @@
 /*
  * publish.c - what the workers run: one view after the other.
  *
- * Owns     the views that live, the configuration, strategy and table in force, and the one publication under way.
+ * Owns     the views that live, the configuration, strategy and table in force, and the one publication under
+ * way.
  * Used by  control.c, reload.c, routes and state.
  * Uses     builder.h, roster.h, world/view.h, world/message.h.
  * Thread   control; build_work alone runs on the builder thread.
  *
- * The functions stand in the order of a publication's life: wake, begin, find or build the table, commit, switched, finish;
- * then what happens to the views and replicas that were replaced.
+ * The functions stand in the order of a publication's life: wake, begin, find or build the table, commit,
+ * switched, finish; then what happens to the views and replicas that were replaced.
  */
 #include "control/publish.h"
 
@@ -35,9 +36,9 @@ enum phase { PUBLISH_IDLE, PUBLISH_BUILDING, PUBLISH_SWITCHING };
 
 /* The publication under way. */
 struct publication {
-    bool changes;             /* it puts publish.change in force */
-    struct rotation rotation; /* what its view names */
-    uint32_t taken;           /* members before newcomers were left out */
+    bool changes;                                 /* it puts publish.change in force */
+    struct rotation rotation;                     /* what its view names */
+    uint32_t taken;                               /* members before newcomers were left out */
     char why[sizeof((struct lb_error *)0)->text]; /* why they were; "" */
 };
 
@@ -118,8 +119,8 @@ static void add_view(struct publish *p, struct table *table, struct replica *con
     p->posted = view;
 }
 
-struct view *publish_first(struct publish *p, struct config *config, struct strategy *strategy, struct table *table,
-                           unsigned n_workers)
+struct view *publish_first(struct publish *p, struct config *config, struct strategy *strategy,
+                           struct table *table, unsigned n_workers)
 {
     config_retain(config);
     strategy_retain(strategy);
@@ -221,8 +222,9 @@ static void build_drop(struct letter_built *built)
     free(job);
 }
 
-/* The rotation may have changed while the table was built. When it fits all the same (a stand-in has come), the view
- * names the newest; otherwise the older one goes out first, so that steady change holds nobody up. */
+/* The rotation may have changed while the table was built. When it fits all the same (a stand-in has come),
+ * the view names the newest; otherwise the older one goes out first, so that steady change holds nobody up.
+ * */
 static void freshen(struct publish *p, const struct table *table)
 {
     if (!p->dirty || p->now.rotation.n < p->now.taken)
@@ -246,11 +248,12 @@ static void end_change(struct publish *p, const char *refused)
     release_change(&change);
 }
 
-/* The scheduler will not have this membership. A new strategy is refused with that; the one in force goes on without newcomers:
- * half of them, a quarter … none, so that as many get in as fit. */
+/* The scheduler will not have this membership. A new strategy is refused with that; the one in force goes on
+ * without newcomers: half of them, a quarter … none, so that as many get in as fit. */
 static void refuse(struct publish *p, const char *why)
 {
-    snprintf(p->now.why, sizeof p->now.why, "%s", why);
+    if (!*p->now.why) /* of the whole rotation, not of what was tried afterwards */
+        snprintf(p->now.why, sizeof p->now.why, "%s", why);
     bool same_strategy = wanted_strategy(p) == p->strategy;
     uint32_t newcomers = same_strategy ? roster_count_newcomers(&p->now.rotation, p->table) : 0;
     if (newcomers) {
@@ -344,7 +347,7 @@ void publish_switched(struct publish *p, struct letter_view *letter)
 {
     assert(p->phase == PUBLISH_SWITCHING && letter->view == p->posted && p->left > 0);
     free(letter);
-    if (--p->left == 0)
+    if (--p->left == 0 && !p->stopped)
         finish(p);
 }
 
@@ -423,22 +426,26 @@ static void end_forgetting(struct forgetting *f)
     free(f);
 }
 
-void publish_forgotten(struct publish *p, struct letter_replica *letter)
+static struct forgetting *find_forgetting(struct publish *p, const struct replica *replica)
 {
-    struct replica *replica = letter->replica;
-    free(letter);
     for (struct link *l = p->forgetting.next; l != &p->forgetting; l = l->next) {
         struct forgetting *f = LIST_OWNER(l, struct forgetting, link);
-        if (f->replica != replica)
-            continue;
-        if (--f->left == 0) {
-            if (!p->stopped)
-                p->hooks.forgotten(p->hooks.ctx, replica);
-            end_forgetting(f);
-        }
-        return;
+        if (f->replica == replica)
+            return f;
     }
-    assert(!"FORGOTTEN of a replica that nobody was asked to forget");
+    return NULL;
+}
+
+void publish_forgotten(struct publish *p, struct letter_replica *letter)
+{
+    struct forgetting *f = find_forgetting(p, letter->replica);
+    free(letter);
+    assert(f); /* nobody forgets unasked */
+    if (--f->left > 0)
+        return;
+    if (!p->stopped)
+        p->hooks.forgotten(p->hooks.ctx, f->replica);
+    end_forgetting(f);
 }
 
 /* ------------------------------------------------------------------ looking, leaving */

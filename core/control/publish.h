@@ -1,20 +1,22 @@
 /*
  * publish.h - what the workers run: one view after the other.
  *
- * Owns     the views that live, the configuration, strategy and table in force, and the one publication under way.
- * Used by  control.c (letters, leaving), reload.c (a new configuration), routes and state (look at what is in force).
+ * Owns     the views that live, the configuration, strategy and table in force, and the one publication under
+ * way.
+ * Used by  control.c (letters, leaving), reload.c (a new configuration), routes and state (look at what is in
+ * force).
  * Uses     builder.h for tables, roster.h for what a view names, world/view.h, world/message.h.
  * Thread   control.
  *
- * One publication at a time, in order. A publication takes the rotation, finds or builds the table over it, makes a view,
- * posts it to every worker, and ends when all have switched. What changes meanwhile is one more publication
- * afterwards, however often it changed. A stand-in inherits its ring name, so its table is the one in force and its view
- * goes out in the same turn of the loop.
+ * One publication at a time, in order. A publication takes the rotation, finds or builds the table over it,
+ * makes a view, posts it to every worker, and ends when all have switched. What changes meanwhile is one more
+ * publication afterwards, however often it changed. A stand-in inherits its ring name, so its table is the
+ * one in force and its view goes out in the same turn of the loop.
  *
  *   IDLE --rotation or configuration changed--> [BUILDING --built-->] SWITCHING --last SWITCHED--> IDLE
  *
- * When the strategy refuses a membership (a ring that is full), the newcomers are left out and the rest goes on; publish_refusal
- * says why, and whoever brought them finds them missing in the view.
+ * When the strategy refuses a membership (a ring that is full), the newcomers are left out and the rest goes
+ * on; publish_refusal says why, and whoever brought them finds them missing in the view.
  */
 #ifndef CONTROL_PUBLISH_H
 #define CONTROL_PUBLISH_H
@@ -38,28 +40,29 @@ struct view;
 /* Whose rotation is published, and who is told. The supervisor, or a test. */
 struct publish_hooks {
     void *ctx;
-    void (*rotation)(void *ctx, struct rotation *out);              /* supervisor_rotation */
-    void (*published)(void *ctx, uint64_t stamp);                   /* supervisor_published */
-    void (*forgotten)(void *ctx, struct replica *replica);          /* supervisor_forgotten */
+    void (*rotation)(void *ctx, struct rotation *out);     /* supervisor_rotation */
+    void (*published)(void *ctx, uint64_t stamp);          /* supervisor_published */
+    void (*forgotten)(void *ctx, struct replica *replica); /* supervisor_forgotten */
 };
 
 struct publish *publish_new(struct event_base *base, struct builder *builder);
 
-/* Takes over what is in force from the start, and makes the first view, which names nobody. Every worker counts as running it. References
- * are taken. The table has no members. */
-struct view *publish_first(struct publish *p, struct config *config, struct strategy *strategy, struct table *table,
-                           unsigned n_workers);
+/* Takes over what is in force from the start, and makes the first view, which names nobody. Every worker
+ * counts as running it. References are taken. The table has no members. */
+struct view *publish_first(struct publish *p, struct config *config, struct strategy *strategy,
+                           struct table *table, unsigned n_workers);
 
 /* From here on views are posted. workers lives as long as p. */
 void publish_start(struct publish *p, const struct publish_hooks *hooks, const struct control_worker *workers,
                    unsigned n_workers);
 
-/* The rotation differs from the one last taken. Nothing happens before the next turn of the loop, so a burst is one. */
+/* The rotation differs from the one last taken. Nothing happens before the next turn of the loop, so a burst
+ * is one. */
 void publish_rotation_changed(struct publish *p);
 
-/* A configuration that is to be in force. done is called once, later: refused is NULL when every worker runs it,
- * else the sentence why nothing has changed. table may be NULL; it is used when it still fits the rotation. References are taken. At
- * most one at a time. */
+/* A configuration that is to be in force. done is called once, later: refused is NULL when every worker runs
+ * it, else the sentence why nothing has changed. table may be NULL; it is used when it still fits the
+ * rotation. References are taken. At most one at a time. */
 struct publish_change {
     struct config *config;
     struct strategy *strategy;

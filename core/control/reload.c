@@ -76,7 +76,8 @@ struct reload {
 
 static void start(struct reload *r);
 
-struct reload *reload_new(struct builder *builder, struct publish *publish, reload_applied_fn applied, void *ctx)
+struct reload *reload_new(struct builder *builder, struct publish *publish, reload_applied_fn applied,
+                          void *ctx)
 {
     struct reload *r = mem_zero(1, sizeof *r);
     r->builder = builder;
@@ -124,6 +125,7 @@ static void run_work(struct letter_built *built)
         return;
     if (run->problems.count) { /* it will not run; what its plugins think of it belongs to the same list */
         run->strategy = strategy_make(run->loaded, &run->problems);
+        config_sort_problems(run->loaded, &run->problems, 0);
         return;
     }
     run->changed = config_diff(run->config_before, run->loaded, &run->restart);
@@ -210,7 +212,8 @@ static void refuse(struct run *run)
 }
 
 /* The option that names this plugin, when its file has other bytes than before; else NULL. */
-static const char *find_changed_plugin(const char *option, const struct plugin *before, const struct plugin *now)
+static const char *find_changed_plugin(const char *option, const struct plugin *before,
+                                       const struct plugin *now)
 {
     if (!before && !now)
         return NULL;
@@ -227,8 +230,8 @@ static bool is_in(char *const *names, const char *name)
     return false;
 }
 
-/* The options that this run changes, without those that wait for a restart; then the plugins that are new code under
- * an old name. Ends with NULL; only the array is to be freed. */
+/* The options that this run changes, without those that wait for a restart; then the plugins that are new
+ * code under an old name. Ends with NULL; only the array is to be freed. */
 static char **list_changes(const struct run *run)
 {
     size_t n = 0;

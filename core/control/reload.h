@@ -3,11 +3,13 @@
  *
  * Owns     the run under way, and those who wait for it.
  * Used by  control.c (SIGHUP), routes.c (POST /reload).
- * Uses     builder.h for reading and building, publish.h to put it in force, world/config.h, world/strategy.h.
+ * Uses     builder.h for reading and building, publish.h to put it in force, world/config.h,
+ * world/strategy.h.
  * Thread   control; reload_work alone runs on the builder thread.
  *
- * One run at a time. Who asks while one runs waits for the next run and shares it with all others that wait: the file may
- * have changed after the running one read it. An answer is sent when every worker runs the result.
+ * One run at a time. Who asks while one runs waits for the next run and shares it with all others that wait:
+ * the file may have changed after the running one read it. An answer is sent when every worker runs the
+ * result.
  */
 #ifndef CONTROL_RELOAD_H
 #define CONTROL_RELOAD_H
@@ -23,7 +25,8 @@ struct reload;
 /* A configuration is in force on every worker. */
 typedef void (*reload_applied_fn)(void *ctx, struct config *before, struct config *now);
 
-struct reload *reload_new(struct builder *builder, struct publish *publish, reload_applied_fn applied, void *ctx);
+struct reload *reload_new(struct builder *builder, struct publish *publish, reload_applied_fn applied,
+                          void *ctx);
 
 /* status is 200 or 422, body the JSON of CONTRACT 5. */
 typedef void (*reload_done_fn)(void *arg, int status, const char *body, size_t body_len);

@@ -55,7 +55,8 @@ json_t *reload_answer_success(const struct reload_facts *facts)
     json_object_set_new(message, "changed", render_names(facts->changed));
     json_object_set_new(message, "strategy", render_strategy(facts->now));
     json_object_set_new(message, "previous", render_strategy(facts->before));
-    json_object_set_new(message, "moved_keys", facts->moved < 0 ? json_null() : render_rounded(facts->moved, 1e4));
+    json_object_set_new(message, "moved_keys",
+                        facts->moved < 0 ? json_null() : render_rounded(facts->moved, 1e4));
     json_object_set_new(message, "took_ms", render_rounded(facts->took_ms, 1e2));
     if (*facts->restart)
         json_object_set_new(message, "restart_required", render_names(facts->restart));
@@ -110,8 +111,9 @@ void reload_log_success(const char *who, const struct reload_facts *facts)
     char moved[64] = "";
     if (facts->moved >= 0)
         snprintf(moved, sizeof moved, "; %.1f %% of the keys move", facts->moved * 100);
-    log_info("reload by %s: generation %" PRIu64 ", changed: %s%s; took %.2f ms%s%s", who, facts->generation, changed,
-             moved, facts->took_ms, restart ? "; a restart is needed for " : "", restart ? restart : "");
+    log_info("reload by %s: generation %" PRIu64 ", changed: %s%s; took %.2f ms%s%s", who, facts->generation,
+             changed, moved, facts->took_ms, restart ? "; a restart is needed for " : "",
+             restart ? restart : "");
     free(changed);
     free(restart);
 }
@@ -121,9 +123,9 @@ void reload_log_failure(const char *who, const struct problems *problems)
     log_error("reload by %s: refused, the configuration before stays in force", who);
     for (size_t i = 0; i < problems->count; i++) {
         const struct problem *p = &problems->items[i];
-        if (p->file)
+        if (p->file && p->line)
             log_error("%s:%d:%d: %s", p->file, p->line, p->column, p->message);
         else
-            log_error("%s", p->message);
+            log_error("%s%s%s", p->file ? p->file : "", p->file ? ": " : "", p->message);
     }
 }

@@ -20,7 +20,7 @@ struct reload_facts {
     char *const *changed; /* names, ends with NULL */
     char *const *restart; /* the same; those that wait for a restart */
     const struct strategy *now, *before;
-    double moved;   /* share of keys; negative: no keys */
+    double moved; /* share of keys; negative: no keys */
     double took_ms;
 };
 

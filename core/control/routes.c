@@ -6,7 +6,8 @@
  * Uses     world/routes.h; membership.c, requests.c, state.c, reload.c.
  * Thread   control.
  *
- * The list of world/routes.h gives the numbers, the table of facts and, with one line each below, the handlers.
+ * The list of world/routes.h gives the numbers, the table of facts and, with one line each below, the
+ * handlers.
  */
 #include "control/routes.h"
 
@@ -40,15 +41,15 @@ static const struct route_facts {
     bool changes;
     enum route_where where;
 } facts[ROUTE_COUNT] = {
-#define ROUTE_FACTS(name_, path_, match_, methods_, changes_, where_)                                                  \
+#define ROUTE_FACTS(name_, path_, match_, methods_, changes_, where_) \
     { path_, match_, methods_, changes_, where_ },
     ROUTES(ROUTE_FACTS)
 #undef ROUTE_FACTS
 };
 
 static void (*const handlers[ROUTE_COUNT])(struct call *) = {
-    [ROUTE_REP] = membership_show,    [ROUTE_ADD] = membership_add,    [ROUTE_RM] = membership_remove,
-    [ROUTE_RELOAD] = reload_call,     [ROUTE_REQUESTS] = requests_show, [ROUTE_STATE] = state_show,
+    [ROUTE_REP] = membership_show, [ROUTE_ADD] = membership_add,     [ROUTE_RM] = membership_remove,
+    [ROUTE_RELOAD] = reload_call,  [ROUTE_REQUESTS] = requests_show, [ROUTE_STATE] = state_show,
 };
 
 void routes_init(struct routes *r)
@@ -60,7 +61,8 @@ void routes_init(struct routes *r)
 
 static bool path_matches(const struct route_facts *f, const char *path)
 {
-    return f->match == ROUTE_PREFIX ? strncmp(path, f->path, strlen(f->path)) == 0 : strcmp(path, f->path) == 0;
+    return f->match == ROUTE_PREFIX ? strncmp(path, f->path, strlen(f->path)) == 0
+                                    : strcmp(path, f->path) == 0;
 }
 
 /* ROUTE_COUNT: none. The admin port has them all. */

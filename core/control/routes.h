@@ -43,13 +43,15 @@ void routes_init(struct routes *r);
 /* A letter from a worker: taken. */
 void routes_letter(struct routes *r, struct letter_call *letter);
 
-/* Checks the route, the method and the caller's right, and hands the call to its handler. where is the port's. */
+/* Checks the route, the method and the caller's right, and hands the call to its handler. where is the
+ * port's. */
 void routes_dispatch(struct routes *r, struct call *call, enum route_where where);
 
 /* Ends every open call without an answer: nobody is there any more to hear it. */
 void routes_close(struct routes *r);
 
-/* True when the Authorization value is "Bearer TOKEN". The time it takes says nothing of where they differ. */
+/* True when the Authorization value is "Bearer TOKEN". The time it takes says nothing of where they differ.
+ * */
 bool routes_token_matches(const char *authorization, const char *token);
 
 #endif

@@ -5,8 +5,8 @@
  * Used by  supervisor.c, which picks one spawner and gives it orders.
  * Thread   control.
  *
- * A spawner is told to start and to stop, and tells what happened. It never waits: an order returns at once, and what
- * comes of it is a report from the loop later, never from inside the order. Each start has one end:
+ * A spawner is told to start and to stop, and tells what happened. It never waits: an order returns at once,
+ * and what comes of it is a report from the loop later, never from inside the order. Each start has one end:
  *
  *     start --> started --> exited        the usual life
  *     start --> exited                    it could not be started

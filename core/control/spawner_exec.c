@@ -6,10 +6,10 @@
  * Uses     Linux: pidfd_open (5.3), waitid on a pidfd (5.4), close_range with CLOEXEC (5.11).
  * Thread   control, and only it: the child's death signal is tied to the thread that forked it.
  *
- * Other threads may hold any lock at the moment of the fork, so the child may call nothing but what signal-safety(7)
- * lists. Everything that needs memory (arguments, environment, the search in PATH) is made before; after it there are
- * only the system calls of run_child. If one of them fails, its number and errno come back through a pipe that a
- * successful exec closes.
+ * Other threads may hold any lock at the moment of the fork, so the child may call nothing but what
+ * signal-safety(7) lists. Everything that needs memory (arguments, environment, the search in PATH) is made
+ * before; after it there are only the system calls of run_child. If one of them fails, its number and errno
+ * come back through a pipe that a successful exec closes.
  */
 #include "control/spawner_exec.h"
 
@@ -124,7 +124,7 @@ static char **make_environment(char *const *settings, size_t n_settings)
     return envp;
 }
 
-/* ------------------------------------------------------------------ between fork and exec: async-signal-safe only */
+/* ---------------------------------------------------------- between fork and exec: async-signal-safe only */
 
 static _Noreturn void give_up(const struct plan *plan, enum step step)
 {

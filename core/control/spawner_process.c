@@ -6,9 +6,9 @@
  * Uses     spawner_exec.c for fork and exec; config.h for replicas.process.
  * Thread   control, which outlives all others: a child dies with the thread that forked it.
  *
- * A child learns its port from the environment (PORT), so the port is chosen before the fork: the lowest one from
- * base_port upward that none of our living children has and that can be bound here and now. Somebody else may still take
- * it before the child does; then the child exits, and the next start finds another port.
+ * A child learns its port from the environment (PORT), so the port is chosen before the fork: the lowest one
+ * from base_port upward that none of our living children has and that can be bound here and now. Somebody
+ * else may still take it before the child does; then the child exits, and the next start finds another port.
  */
 #include "control/spawner.h"
 
@@ -262,8 +262,8 @@ static struct spawner *open_process(struct event_base *base, struct config *conf
     if (!child_is_supported(why, why_size)) {
         return NULL;
     }
-    /* Who started us may have left SIGCHLD ignored; then the kernel reaps children by itself and their pids are
-     * reused behind our back. */
+    /* Who started us may have left SIGCHLD ignored; then the kernel reaps children by itself and their pids
+     * are reused behind our back. */
     signal(SIGCHLD, SIG_DFL);
     struct spawner *s = mem_zero(1, sizeof *s);
     s->base = base;

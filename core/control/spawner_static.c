@@ -6,7 +6,8 @@
  * Uses     config.h to read an address.
  * Thread   control.
  *
- * Nothing is started and nothing is stopped: a start says where the replica is, a stop says that it is no longer ours.
+ * Nothing is started and nothing is stopped: a start says where the replica is, a stop says that it is no
+ * longer ours.
  */
 #include "control/spawner.h"
 

@@ -6,7 +6,8 @@
  * Uses     supervisor.h for rows, publish.h for what is in force, world/stats.h for sums, jansson.
  * Thread   control.
  *
- * The functions stand in the order of the answer's members. Shares are exact, from the table; what is not known is null.
+ * The functions stand in the order of the answer's members. Shares are exact, from the table; what is not
+ * known is null.
  */
 #include "control/state.h"
 
@@ -105,7 +106,8 @@ static json_t *render_strategy(const struct routes *r)
     return out;
 }
 
-/* The largest share of a replica, over the one it should have: by weight when the scheduler honours weights. */
+/* The largest share of a replica, over the one it should have: by weight when the scheduler honours weights.
+ * */
 static json_t *render_largest_share(const struct table *table)
 {
     if (!table->shares || table->n_members == 0)
@@ -208,7 +210,8 @@ static json_t *render_workers(const struct routes *r)
     return out;
 }
 
-/* The upper bound, in microseconds, of the bucket in which the q-th part of the counts is reached; null without counts. */
+/* The upper bound, in microseconds, of the bucket in which the q-th part of the counts is reached; null
+ * without counts. */
 static json_t *render_quantile(const uint64_t *buckets, uint64_t count, double q)
 {
     uint64_t seen = 0;

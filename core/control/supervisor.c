@@ -1,7 +1,8 @@
 /*
  * supervisor.c - want N, have M: opening, looking, leaving.
  *
- * Owns     the supervisor: its rows, its spawner, its heartbeats. The only one that decides to start or stop a replica.
+ * Owns     the supervisor: its rows, its spawner, its heartbeats. The only one that decides to start or stop
+ *          a replica.
  * Used by  control.c, publish.c, routes.c, state.c.
  * Uses     supervisor_table.c for behaviour, supervisor_change.c for membership, spawner.h, health.h.
  * Thread   control.

@@ -1,12 +1,15 @@
 /*
  * supervisor.h - want N, have M.
  *
- * Owns     one row for each replica that is wanted or still leaving: its state, its replica object, its budgets and timers.
+ * Owns     one row for each replica that is wanted or still leaving: its state, its replica object, its
+ *          budgets and timers.
  * Used by  control.c (opens, stops), publish.c (rotation), routes.c (/rep, /add, /rm), state.c (lists).
- * Uses     spawner.h to start and stop, health.h for heartbeats. The only one that decides to start or stop a replica.
+ * Uses     spawner.h to start and stop, health.h for heartbeats. The only one that decides to start or stop a
+ *          replica.
  * Thread   control.
  *
- * The whole behaviour is one table, state x event (supervisor_table.c); a cell without an action means "ignore, and count it".
+ * The whole behaviour is one table, state x event (supervisor_table.c); a cell without an action means
+ * "ignore, and count it".
  */
 #ifndef CONTROL_SUPERVISOR_H
 #define CONTROL_SUPERVISOR_H
@@ -54,9 +57,11 @@ enum supervisor_state {
 
 struct supervisor_hooks {
     void *ctx;
-    /* The rotation differs from the one last taken: build and publish a view. May be called often; coalesce. */
+    /* The rotation differs from the one last taken: build and publish a view. May be called often; coalesce.
+     * */
     void (*rotation_changed)(void *ctx);
-    /* No published view names it any more: post FORGET to every worker, and call supervisor_forgotten when all answered. */
+    /* No published view names it any more: post FORGET to every worker, and call supervisor_forgotten when
+     * all answered. */
     void (*forget)(void *ctx, struct replica *replica);
     /* The last row is gone after supervisor_stop. */
     void (*stopped)(void *ctx);
@@ -66,13 +71,13 @@ struct supervisor_hooks {
 struct supervisor *supervisor_open(struct event_base *base, struct config *config, unsigned n_workers,
                                    const struct supervisor_hooks *hooks, char *why, size_t why_size);
 
-/* A new configuration is in force: count, static members, health, back-off. Never fails; what cannot change without a
- * restart was taken out before. */
+/* A new configuration is in force: count, static members, health, back-off. Never fails; what cannot change
+ * without a restart was taken out before. */
 void supervisor_apply(struct supervisor *s, struct config *next);
 
-/* What the next view must contain, sorted by ring name: every row that has been READY once and is not leaving. stamp
- * rises with each change. replicas are borrowed, valid until control returns to its loop or a view retains them;
- * members' texts belong to the replicas. */
+/* What the next view must contain, sorted by ring name: every row that has been READY once and is not
+ * leaving. stamp rises with each change. replicas are borrowed, valid until control returns to its loop or a
+ * view retains them; members' texts belong to the replicas. */
 struct rotation {
     struct lb_member *members;
     struct replica **replicas;
@@ -82,8 +87,8 @@ struct rotation {
 void supervisor_rotation(struct supervisor *s, struct rotation *out);
 void rotation_free(struct rotation *r);
 
-/* Every worker runs a view made from the rotation of that stamp (or a later one). Replicas that are in no such view
- * any more are now forgotten (hook). */
+/* Every worker runs a view made from the rotation of that stamp (or a later one). Replicas that are in no
+ * such view any more are now forgotten (hook). */
 void supervisor_published(struct supervisor *s, uint64_t stamp);
 
 /* Every worker has answered FORGOTTEN. */
@@ -92,7 +97,8 @@ void supervisor_forgotten(struct supervisor *s, struct replica *replica);
 /* A worker was refused a connection. replica may be one that has left already: then nothing happens. */
 void supervisor_refused(struct supervisor *s, struct replica *replica);
 
-/* ------------------------------------------------------------------ /add and /rm (CONTRACT 3, DECISIONS 20, 27, 29, 30) */
+/* ------------------------------------------------------------------ /add and /rm (CONTRACT 3, DECISIONS 20,
+ * 27, 29, 30) */
 
 /* Names ends with NULL in each list. Freed by the supervisor after the callback returns. */
 struct supervisor_result {
@@ -102,12 +108,14 @@ struct supervisor_result {
 };
 typedef void (*supervisor_done_fn)(void *arg, const struct supervisor_result *result);
 
-/* n replicas, the first n_names of them called names[]; the rest get random names "S" + 4 digits. Returns 0, and done is called
- * once later (never from inside); or -1 with a sentence in why, and nothing has changed. n >= n_names, n > 0. */
+/* n replicas, the first n_names of them called names[]; the rest get random names "S" + 4 digits. Returns 0,
+ * and done is called once later (never from inside); or -1 with a sentence in why, and nothing has changed. n
+ * >= n_names, n > 0. */
 int supervisor_add(struct supervisor *s, const char *const *names, size_t n_names, size_t n, supervisor_done_fn done,
                    void *arg, char *why, size_t why_size);
 
-/* The same for removal; the rest are random victims. done is called when every worker has switched; draining goes on. */
+/* The same for removal; the rest are random victims. done is called when every worker has switched; draining
+ * goes on. */
 int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_names, size_t n, supervisor_done_fn done,
                       void *arg, char *why, size_t why_size);
 
@@ -123,7 +131,8 @@ struct supervisor_info {
     uint64_t since_ns;             /* in this state since, monotonic */
 };
 
-/* All rows, in the order of /rep: oldest first, a stand-in in the place of the dead one. *out is malloced; free it. */
+/* All rows, in the order of /rep: oldest first, a stand-in in the place of the dead one. *out is malloced;
+ * free it. */
 size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out);
 
 /* By exact name, else a bare number by ordinal. NULL: nobody. */
@@ -136,8 +145,8 @@ const char *supervisor_driver(const struct supervisor *s);
 
 /* ------------------------------------------------------------------ leaving */
 
-/* Stops every replica (SIGTERM, then SIGKILL after replicas.stop_timeout_ms); hooks.stopped is called when all are gone. A second
- * call kills at once. */
+/* Stops every replica (SIGTERM, then SIGKILL after replicas.stop_timeout_ms); hooks.stopped is called when
+ * all are gone. A second call kills at once. */
 void supervisor_stop(struct supervisor *s);
 
 /* After stopped. */

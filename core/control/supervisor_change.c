@@ -6,9 +6,9 @@
  * Uses     supervisor_name.c for names, supervisor_row.c to dismiss.
  * Thread   control.
  *
- * A call is checked whole before anything is changed. What was accepted is answered in a settling, so never from inside
- * of the call: an addition when each of its replicas is in a published view or has left meanwhile, or when
- * add_timeout_ms ran out; a removal when a view without its replicas is published.
+ * A call is checked whole before anything is changed. What was accepted is answered in a settling, so never
+ * from inside of the call: an addition when each of its replicas is in a published view or has left
+ * meanwhile, or when add_timeout_ms ran out; a removal when a view without its replicas is published.
  */
 #include <event2/event.h>
 #include <stdio.h>

@@ -12,8 +12,9 @@
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
  *     supervisor_name.c      names, ordinals, ring names, ids
  *
- * A row is a place: it keeps its position in /rep, its ring name, id, ordinal and weight as long as it is wanted, whatever
- * becomes of the replicas that fill it one after the other. Each of these is a struct replica of its own:
+ * A row is a place: it keeps its position in /rep, its ring name, id, ordinal and weight as long as it is
+ * wanted, whatever becomes of the replicas that fill it one after the other. Each of these is a struct
+ * replica of its own:
  *
  *     row.replica   the one that is being started, runs or has just died
  *     row.shown     the one in the rotation, from the moment it was READY until its stand-in is
@@ -63,6 +64,8 @@ struct supervisor {
     struct event settle; /* see supervisor_settle_later */
     uint64_t random;
     uint64_t ignored;
+    uint64_t window_ns;     /* when the present window for starts opened */
+    uint32_t window_starts; /* in it */
 };
 
 struct row {
@@ -91,11 +94,14 @@ struct row {
     pid_t pid;
 
     /* budgets */
-    uint32_t misses;   /* heartbeats missed in a row */
-    uint32_t refusals; /* connections refused since the last good heartbeat */
-    uint32_t failures; /* deaths since it was last READY for backoff_reset_ms */
+    uint32_t misses;        /* heartbeats missed in a row */
+    uint32_t refusals;      /* connections refused since the last good heartbeat */
+    uint32_t deaths;        /* since the place was last READY for backoff_reset_ms on end */
+    uint32_t failed_starts; /* that never became READY, in a row */
     uint32_t starts;
-    struct event timer; /* what it means depends on the state */
+    uint64_t started_ns; /* the last start */
+    bool was_ready;      /* after it */
+    struct event timer;  /* what it means depends on the state */
 };
 
 /* Rows may not leave the list in the body; loops whose body may dismiss one keep the next link themselves. */
@@ -114,12 +120,14 @@ struct cell {
 const struct cell *supervisor_cell(enum supervisor_state state, enum supervisor_event event);
 const char *supervisor_event_name(enum supervisor_event event);
 
-/* The only place where a row changes its state. why is for the log. After it the row may be GONE, but not freed. */
+/* The only place where a row changes its state. why is for the log. After it the row may be GONE, but not
+ * freed. */
 void row_event(struct row *row, enum supervisor_event event, const char *why);
 
 /* ------------------------------------------------------------------ supervisor_row.c */
 
-bool row_start(struct row *row, const char *why); /* orders the start of the one that fills the place next */
+bool row_start(struct row *row,
+               const char *why); /* orders the next one's start. No: too many starts at once; later */
 bool row_watch(struct row *row, const char *why); /* it has an address: heartbeats begin */
 bool row_join(struct row *row, const char *why);  /* ready; in the rotation, in the place of the former one */
 bool row_go_on(struct row *row, const char *why); /* a good heartbeat of a READY one: misses are forgotten */
@@ -140,7 +148,8 @@ bool row_bury(struct row *row,
               const char *why); /* it is dead. Yes: comes back after a pause. No: it was leaving */
 bool row_leave(struct row *row, const char *why); /* nothing runs: the row ends here */
 
-/* What came from the spawner, from health and from the row's timer; the events of the table come from here. */
+/* What came from the spawner, from health and from the row's timer; the events of the table come from here.
+ * */
 extern const struct spawner_hooks row_spawner_hooks;
 void row_on_heartbeat(void *row, enum health_result result, const char *why);
 void row_on_timer(evutil_socket_t fd, short what, void *row);
@@ -151,8 +160,8 @@ void row_dismiss(struct row *row, const char *why);
 void row_reweigh(struct row *row, uint32_t weight);
 void row_free(struct row *row);
 
-/* The pause before the start after the failures-th death in a row (from 1), in ms: none after the first, then min, 2
- * min, 4 min … up to max, less up to a quarter at random so that those that died together do not start together. */
+/* The pause after the failures-th failure in a row (from 1), in ms: none after the first, then min, 2 min, 4
+ * min … up to max, less up to a quarter at random so that those that died together do not start together. */
 uint32_t row_backoff_ms(uint32_t failures, uint32_t min_ms, uint32_t max_ms, uint64_t *random);
 
 /* ------------------------------------------------------------------ supervisor_rotation.c */
@@ -215,8 +224,8 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
                                         struct event_base *base, struct config *config, unsigned n_workers,
                                         const struct supervisor_hooks *hooks, char *why, size_t why_size);
 
-/* Whatever is to be told to others is told in the next turn of the loop, from outside of every action: hooks and
- * answers never run inside a row's transition. */
+/* Whatever is to be told to others is told in the next turn of the loop, from outside of every action: hooks
+ * and answers never run inside a row's transition. */
 void supervisor_settle_later(struct supervisor *s);
 
 #endif

@@ -6,9 +6,9 @@
  * Uses     strategy.h for the id of a name.
  * Thread   control.
  *
- * "Server 3" has the ordinal 3, because replicas.name is "Server {n}". A stand-in has a name of its own and the ring name,
- * id and ordinal of its place; so "3" finds it, and "Server 3" is free again. Who takes that name meanwhile gets a place
- * of its own: ring name "Server 3#2", an id made from it, and no ordinal.
+ * "Server 3" has the ordinal 3, because replicas.name is "Server {n}". A stand-in has a name of its own and
+ * the ring name, id and ordinal of its place; so "3" finds it, and "Server 3" is free again. Who takes that
+ * name meanwhile gets a place of its own: ring name "Server 3#2", an id made from it, and no ordinal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,25 +172,25 @@ void name_random(struct supervisor *s, const char *prefix, unsigned digits, char
     }
 }
 
-static bool has_ordinal(const struct supervisor *s, uint32_t ordinal)
-{
-    EACH_ROW(row, s)
-    {
-        if (!row->is_leaving && row->ordinal == ordinal) {
-            return true;
-        }
-    }
-    return false;
-}
-
 uint32_t name_next_ordinal(struct supervisor *s, char out[REPLICA_NAME_MAX + 1])
 {
-    for (uint32_t ordinal = 1;; ordinal++) {
-        name_of_ordinal(s->config->replicas.name, ordinal, out);
-        if (!has_ordinal(s, ordinal) && !row_named(s, out)) {
-            return ordinal;
+    uint32_t n = 2 * change_count_living(s) + 1, ordinal = 1; /* a row takes one by its ordinal and one by its name */
+    bool *taken = mem_zero(n + 1, sizeof *taken);
+    EACH_ROW (row, s) {
+        uint32_t named;
+        if (!row->is_leaving && row->ordinal <= n) {
+            taken[row->ordinal] = true;
+        }
+        if (!row->is_leaving && name_has_ordinal(s->config->replicas.name, row->name, &named) && named <= n) {
+            taken[named] = true;
         }
     }
+    while (taken[ordinal]) {
+        ordinal++;
+    }
+    free(taken);
+    name_of_ordinal(s->config->replicas.name, ordinal, out);
+    return ordinal;
 }
 
 /* ------------------------------------------------------------------ the place of a new row */

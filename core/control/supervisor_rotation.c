@@ -6,10 +6,11 @@
  * Uses     replica.h; strategy.h for the order of members.
  * Thread   control.
  *
- * A replica's way out: it leaves the rotation (the stamp rises) -> a view without it is published (supervisor_published
- * with that stamp) -> every worker is asked to forget it -> all have (supervisor_forgotten) -> it is let go. Its index may
- * be given to another one only then, because the workers' arrays are addressed by it. The row that it filled is told
- * DRAINED when the row itself is leaving; otherwise a stand-in fills the row by then.
+ * A replica's way out: it leaves the rotation (the stamp rises) -> a view without it is published
+ * (supervisor_published with that stamp) -> every worker is asked to forget it -> all have
+ * (supervisor_forgotten) -> it is let go. Its index may be given to another one only then, because the
+ * workers' arrays are addressed by it. The row that it filled is told DRAINED when the row itself is leaving;
+ * otherwise a stand-in fills the row by then.
  */
 #include <stdlib.h>
 #include <string.h>

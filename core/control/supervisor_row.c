@@ -3,21 +3,27 @@
  *
  * Owns     a row's replica, its heartbeat, its start, its timer and its budgets.
  * Used by  supervisor_table.c (actions), supervisor_change.c (dismiss), the spawner and health (reports).
- * Uses     spawner.h, health.h; supervisor_rotation.c for joining and leaving, supervisor_name.c for stand-ins.
+ * Uses     spawner.h, health.h; supervisor_rotation.c for joining and leaving, supervisor_name.c for stand-
+ *          ins.
  * Thread   control.
  *
- * The order here is that of a life: start, watch, join, doubt, stop, bury, leave. Actions give orders to the spawner and to
- * health, which report later and never from inside, so no action runs within another one.
+ * The order here is that of a life: start, watch, join, doubt, stop, bury, leave. Actions give orders to the
+ * spawner and to health, which report later and never from inside, so no action runs within another one.
  */
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/supervisor_inside.h"
 #include "world/config.h"
+
+/* A start takes the loop about a millisecond (fork), so many of them take turns with everything else. */
+#define START_BURST     16
+#define START_WINDOW_MS 40
 
 static void arm(struct row *row, uint32_t ms)
 {
@@ -55,11 +61,29 @@ static bool needs_new_name(const struct row *row)
            strcmp(row->shown->name, row->name) == 0;
 }
 
+/* False: not in this window; *wait_ms says when the next one opens. */
+static bool may_start(struct supervisor *s, uint32_t *wait_ms)
+{
+    uint64_t now = clock_now_ns(), passed_ms = (now - s->window_ns) / CLOCK_NS_PER_MS;
+    if (passed_ms >= START_WINDOW_MS) {
+        s->window_ns = now;
+        s->window_starts = 0;
+        passed_ms = 0;
+    }
+    *wait_ms = START_WINDOW_MS - (uint32_t)passed_ms;
+    return !s->spawner_ops->can_start || s->window_starts++ < START_BURST;
+}
+
 bool row_start(struct row *row, const char *why)
 {
     struct supervisor *s = row->owner;
+    uint32_t wait_ms;
     (void)why;
 
+    if (!may_start(s, &wait_ms)) {
+        arm(row, wait_ms);
+        return false;
+    }
     if (needs_new_name(row)) {
         char name[sizeof row->name];
         name_random(s, "emergency_", 2, name);
@@ -73,6 +97,8 @@ bool row_start(struct row *row, const char *why)
     row->misses = 0;
     row->refusals = 0;
     row->starts++;
+    row->started_ns = clock_now_ns();
+    row->was_ready = false;
     struct spawner_order order = {
         .name = row->name, .server_id = server_id, .address = row->address, .tag = row
     };
@@ -87,7 +113,8 @@ bool row_watch(struct row *row, const char *why)
     (void)why;
     rotation_make_replica(row, &row->started->address, row->started->address_len);
     row->pid = row->started->pid;
-    /* Where nothing is started there is nothing to be quick about, and a silent one may stay silent for long. */
+    /* Where nothing is started there is nothing to be quick about, and a silent one may stay silent for long.
+     * */
     enum health_pace pace = s->spawner_ops->can_start ? HEALTH_STARTING : HEALTH_STEADY;
     row->heartbeat = s->health_ops->watch(s->health, row->replica->address_text, pace, row_on_heartbeat, row);
     arm(row, s->config->health.start_timeout_ms);
@@ -102,6 +129,8 @@ bool row_join(struct row *row, const char *why)
     (void)why;
     row->misses = 0;
     row->refusals = 0;
+    row->failed_starts = 0;
+    row->was_ready = true;
     atomic_store_explicit(&row->replica->refusal_told, false, memory_order_relaxed);
     replica_set_ready(row->replica, true);
     if (row->shown != row->replica) {
@@ -122,7 +151,7 @@ bool row_go_on(struct row *row, const char *why)
 bool row_forgive(struct row *row, const char *why)
 {
     (void)why;
-    row->failures = 0;
+    row->deaths = 0;
     return true;
 }
 
@@ -223,9 +252,26 @@ uint32_t row_backoff_ms(uint32_t failures, uint32_t min_ms, uint32_t max_ms, uin
     return (uint32_t)(pause - lb_scale(lb_random(random), pause / 4 + 1));
 }
 
-bool row_bury(struct row *row, const char *why)
+/* A start that never became READY says that something is wrong with the command or the machine: these pauses
+ * double. One that was READY has shown that it can live: whatever ended it, its place is filled again at once
+ * the first time, and then as soon as backoff_min_ms have passed since its start, which keeps even a program
+ * that dies of each request from using up the machine. */
+static uint32_t choose_pause(struct row *row)
 {
     struct supervisor *s = row->owner;
+    uint32_t min_ms = s->config->replicas.backoff_min_ms, max_ms = s->config->replicas.backoff_max_ms;
+    row->deaths++;
+    if (!row->was_ready) {
+        row->failed_starts++;
+        return row_backoff_ms(row->failed_starts, min_ms, max_ms, &s->random);
+    }
+    uint32_t pause = row_backoff_ms(row->deaths < 2 ? row->deaths : 2, min_ms, max_ms, &s->random);
+    uint64_t lived_ms = (clock_now_ns() - row->started_ns) / CLOCK_NS_PER_MS;
+    return lived_ms < pause ? pause - (uint32_t)lived_ms : 0;
+}
+
+bool row_bury(struct row *row, const char *why)
+{
     (void)why;
     unwatch(row);
     set_unready(row);
@@ -235,9 +281,7 @@ bool row_bury(struct row *row, const char *why)
     if (row->is_leaving) {
         return false;
     }
-    row->failures++;
-    arm(row, row_backoff_ms(row->failures, s->config->replicas.backoff_min_ms,
-                            s->config->replicas.backoff_max_ms, &s->random));
+    arm(row, choose_pause(row));
     return true;
 }
 
@@ -337,7 +381,7 @@ void row_on_timer(evutil_socket_t fd, short what, void *arg)
         [SUPERVISOR_READY] = "ready for backoff_reset_ms",
         [SUPERVISOR_DRAINING] = "not drained within drain_timeout_ms",
         [SUPERVISOR_STOPPING] = "did not exit within stop_timeout_ms",
-        [SUPERVISOR_BACKOFF] = "starting again",
+        [SUPERVISOR_BACKOFF] = "its pause is over",
     };
     struct row *row = arg;
     (void)fd;

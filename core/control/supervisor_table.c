@@ -6,19 +6,20 @@
  * Uses     the actions of supervisor_row.c.
  * Thread   control.
  *
- * Each cell says what is done and where that leads. GO leads there always; ASK's action answers, and the first state is
- * for yes, the second for no. What has no cell is ignored and counted: it can come late (a worker's refusal after the
- * exit was seen), and then there is nothing to do.
+ * Each cell says what is done and where that leads. GO leads there always; ASK's action answers, and the
+ * first state is for yes, the second for no. What has no cell is ignored and counted: it can come late (a
+ * worker's refusal after the exit was seen), and then there is nothing to do.
  *
- *              started    heartbeat ok  unready   dead             refused          exited        timer            drained   want less
- *   STARTING   watch      READY         -         -                -                BACKOFF       STOPPING*        -         STOPPING
- *   READY      -          (go on)       SUSPECT   STOPPING*        SUSPECT          BACKOFF       (forgive)        -         DRAINING
- *   SUSPECT    -          READY         -         STOPPING*        STOPPING, twice* BACKOFF       -                -         DRAINING
- *   DRAINING   -          -             -         -                -                GONE          STOPPING         STOPPING  -
- *   STOPPING   -          -             -         -                -                BACKOFF/GONE  (kill)           -         (resign)
- *   BACKOFF    -          -             -         -                -                -             STARTING         -         GONE
+ *            started   good    unready   dead       refused     exited        timer       drained    want less
+ *   STARTING  watch    READY   -         -          -           BACKOFF       STOPPING*   -          STOPPING
+ *   READY     -        go on   SUSPECT   STOPPING*  SUSPECT     BACKOFF       forgive     -          DRAINING
+ *   SUSPECT   -        READY   -         STOPPING*  STOPPING*+  BACKOFF       -           -          DRAINING
+ *   DRAINING  -        -       -         -          -           GONE          STOPPING    STOPPING   -
+ *   STOPPING  -        -       -         -          -           BACKOFF/GONE  kill        -          resign
+ *   BACKOFF   -        -       -         -          -           -             STARTING    -          GONE
  *
- *   * with a driver that can start replicas; else SUSPECT, until a heartbeat is good
+ *   Small letters: stays. * with a driver that can start replicas, else SUSPECT until a heartbeat is good.
+ *   + at the second one; the first asks for a heartbeat at once.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -65,7 +66,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(WANT_LESS)    = GO(resign, STOPPING),
     },
     ROW(BACKOFF) = {
-        ON(TIMER)        = GO(start, STARTING),
+        ON(TIMER)        = ASK(start, STARTING, BACKOFF),
         ON(WANT_LESS)    = GO(leave, GONE),
     },
 };

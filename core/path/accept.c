@@ -21,8 +21,8 @@
 #include "path/worker.h"
 #include "world/config.h"
 
-#define BACKLOG 4096          /* the kernel cuts it to net.core.somaxconn */
-#define ACCEPTS_PER_EVENT 64  /* so that a flood of connections does not starve those that are there */
+#define BACKLOG           4096 /* the kernel cuts it to net.core.somaxconn */
+#define ACCEPTS_PER_EVENT 64   /* so that a flood of connections does not starve those that are there */
 
 /* ------------------------------------------------------------------ opening */
 
@@ -126,8 +126,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 
 int accept_start(struct listener *l, struct worker *w, int fd)
 {
-    *l = (struct listener){.worker = w, .fd = fd};
-    event_assign(&l->event, w->base, fd, EV_READ | EV_PERSIST, on_event, l); /* level-triggered: a pause loses nothing */
+    *l = (struct listener){ .worker = w, .fd = fd };
+    event_assign(&l->event, w->base, fd, EV_READ | EV_PERSIST, on_event,
+                 l); /* level-triggered: a pause loses nothing */
     return event_add(&l->event, NULL);
 }
 

@@ -21,8 +21,9 @@ struct listener {
     bool paused; /* at a limit: not watched until the tick or a closed client tries again */
 };
 
-/* One descriptor for the address, SO_REUSEPORT; the caller opens one for each worker. A plain bind is tried first when `probe`: a second
- * balancer would otherwise silently take half of the traffic. -1 with a sentence in why. */
+/* One descriptor for the address, SO_REUSEPORT; the caller opens one for each worker. A plain bind is tried
+ * first when `probe`: a second balancer would otherwise silently take half of the traffic. -1 with a sentence
+ * in why. */
 int accept_open(const char *address, bool probe, char *why, size_t why_size);
 
 /* Watches the descriptor, which becomes the listener's. */

@@ -5,7 +5,8 @@
  * Used by  client.c, exchange*.c, relay.c.
  * Thread   the worker whose slab it came from.
  *
- * Waiting bytes are bytes[start .. end). Free room is behind end; room before start comes back when the buffer is reset.
+ * Waiting bytes are bytes[start .. end). Free room is behind end; room before start comes back when the
+ * buffer is reset.
  */
 #ifndef PATH_BUFFER_H
 #define PATH_BUFFER_H

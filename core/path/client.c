@@ -59,8 +59,8 @@ void client_close(struct client *c)
 
 /* ------------------------------------------------------------------ lingering */
 
-/* Reads and throws away until the client closes or the deadline comes: an unread byte at close would reset the connection,
- * and a reset may overtake the answer. */
+/* Reads and throws away until the client closes or the deadline comes: an unread byte at close would reset
+ * the connection, and a reset may overtake the answer. */
 static void linger(struct client *c)
 {
     char waste[4096];

@@ -6,8 +6,8 @@
  * Uses     conn.c, exchange.c.
  * Thread   the worker.
  *
- * A client is idle (no exchange, no buffer), busy (one exchange: pipelined requests wait in `in`), or lingering (answered, reading
- * only so that the answer is not lost to a reset).
+ * A client is idle (no exchange, no buffer), busy (one exchange: pipelined requests wait in `in`), or
+ * lingering (answered, reading only so that the answer is not lost to a reset).
  */
 #ifndef PATH_CLIENT_H
 #define PATH_CLIENT_H
@@ -26,11 +26,11 @@ struct worker;
 struct client {
     struct conn conn;
     struct worker *worker;
-    struct exchange *exchange;  /* NULL: idle or lingering */
-    struct buffer *in;          /* NULL: nothing read that was not dealt with */
-    struct link link;           /* in worker->clients */
-    struct link ready_link;     /* in worker->ready: has work left from this turn */
-    uint32_t requests;          /* begun on this connection */
+    struct exchange *exchange; /* NULL: idle or lingering */
+    struct buffer *in;         /* NULL: nothing read that was not dealt with */
+    struct link link;          /* in worker->clients */
+    struct link ready_link;    /* in worker->ready: has work left from this turn */
+    uint32_t requests;         /* begun on this connection */
     bool lingering;
     union {
         struct sockaddr any;

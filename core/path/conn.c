@@ -13,7 +13,8 @@
 
 #define READ_EVENTS (EV_READ | EV_CLOSED | EV_ET | EV_PERSIST)
 
-int conn_open(struct conn *c, struct event_base *base, int fd, bool watch_write, event_callback_fn on_event, void *arg)
+int conn_open(struct conn *c, struct event_base *base, int fd, bool watch_write, event_callback_fn on_event,
+              void *arg)
 {
     c->fd = fd;
     c->readable = c->hangup = false;
@@ -47,7 +48,8 @@ long conn_read(struct conn *c, char *into, size_t room)
     return n == 0 ? CONN_END : CONN_FAILED;
 }
 
-/* From now on an edge tells when the peer has made room. Adding the event again also reports what is true already. */
+/* From now on an edge tells when the peer has made room. Adding the event again also reports what is true
+ * already. */
 static void watch_write(struct conn *c)
 {
     event_del(&c->event);
@@ -69,7 +71,7 @@ long conn_write(struct conn *c, const struct iovec *parts, int n_parts)
     size_t asked = 0;
     for (int i = 0; i < n_parts; i++)
         asked += parts[i].iov_len;
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n_parts};
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n_parts };
     ssize_t n;
     do
         n = n_parts == 1 ? send(c->fd, parts[0].iov_base, asked, MSG_NOSIGNAL)

@@ -6,8 +6,9 @@
  * Uses     libevent, raw events.
  * Thread   the worker.
  *
- * Registered once, edge-triggered. An edge comes once: readable and writable remember it until the kernel has said "would block" (or
- * moved less than was asked, which means the same), so whoever resumes work first tries and only then waits.
+ * Registered once, edge-triggered. An edge comes once: readable and writable remember it until the kernel has
+ * said "would block" (or moved less than was asked, which means the same), so whoever resumes work first
+ * tries and only then waits.
  */
 #ifndef PATH_CONN_H
 #define PATH_CONN_H
@@ -24,19 +25,20 @@
 struct conn {
     struct event event;
     struct deadline deadline;
-    int fd;               /* -1: closed */
-    bool readable;        /* a read may give bytes, an end or an error */
-    bool writable;        /* a write may take bytes */
-    bool hangup;          /* the peer has sent its end; bytes before it may still be unread */
-    bool watches_write;   /* the event asks for EV_WRITE too */
+    int fd;             /* -1: closed */
+    bool readable;      /* a read may give bytes, an end or an error */
+    bool writable;      /* a write may take bytes */
+    bool hangup;        /* the peer has sent its end; bytes before it may still be unread */
+    bool watches_write; /* the event asks for EV_WRITE too */
 };
 
 /* Results of conn_read and conn_write below 0. */
 enum { CONN_END = -1, CONN_FAILED = -2 };
 
-/* Takes over fd, which is non-blocking, and registers it. watch_write: from the start (a connect is under way), else only once a
- * write has blocked. Returns 0; or -1, with fd closed. */
-int conn_open(struct conn *c, struct event_base *base, int fd, bool watch_write, event_callback_fn on_event, void *arg);
+/* Takes over fd, which is non-blocking, and registers it. watch_write: from the start (a connect is under
+ * way), else only once a write has blocked. Returns 0; or -1, with fd closed. */
+int conn_open(struct conn *c, struct event_base *base, int fd, bool watch_write, event_callback_fn on_event,
+              void *arg);
 
 /* Notes what an event says. To be called first by every callback. */
 static inline void conn_note(struct conn *c, short what)

@@ -16,7 +16,8 @@ void deadline_open(struct deadlines *all)
     all->armed = 0;
 }
 
-struct deadline *deadline_expired(struct deadlines *all, enum deadline_class class, uint32_t limit_ms, uint64_t now_ns)
+struct deadline *deadline_expired(struct deadlines *all, enum deadline_class class, uint32_t limit_ms,
+                                  uint64_t now_ns)
 {
     struct link *head = &all->lists[class];
     if (list_is_empty(head))

@@ -5,8 +5,9 @@
  * Used by  worker.c (the tick), everyone who waits.
  * Thread   the worker.
  *
- * All deadlines of a class wait equally long, so the list is sorted by itself and arming is O(1). What is kept is the time of entry:
- * the limit is looked up when the tick comes, so a reload that changes a timeout is right for those who wait already.
+ * All deadlines of a class wait equally long, so the list is sorted by itself and arming is O(1). What is
+ * kept is the time of entry: the limit is looked up when the tick comes, so a reload that changes a timeout
+ * is right for those who wait already.
  */
 #ifndef PATH_DEADLINE_H
 #define PATH_DEADLINE_H
@@ -54,14 +55,15 @@ static inline bool deadline_is_armed(const struct deadline *d)
 }
 
 /* Arms it, or arms it again from now. */
-static inline void deadline_arm(struct deadlines *all, struct deadline *d, enum deadline_class class, uint64_t now_ns)
+static inline void deadline_arm(struct deadlines *all, struct deadline *d, enum deadline_class class,
+                                uint64_t now_ns)
 {
     if (deadline_is_armed(d))
         list_remove(&d->link);
     else
         all->armed++;
     d->since_ns = now_ns & ((1ull << 56) - 1); /* 2.2 years of uptime */
-    d->class = (uint64_t)class & 0xff;
+    d->class = (uint64_t) class & 0xff;
     list_push_back(&all->lists[class], &d->link);
 }
 
@@ -74,6 +76,7 @@ static inline void deadline_disarm(struct deadlines *all, struct deadline *d)
 }
 
 /* The first of the class that has waited limit_ms or longer, disarmed; NULL when there is none. */
-struct deadline *deadline_expired(struct deadlines *all, enum deadline_class class, uint32_t limit_ms, uint64_t now_ns);
+struct deadline *deadline_expired(struct deadlines *all, enum deadline_class class, uint32_t limit_ms,
+                                  uint64_t now_ns);
 
 #endif

@@ -26,7 +26,7 @@ struct step {
 };
 
 static const struct step steps[STEP_COUNT] = {
-#define STEP_ROW(name_, function_, text_) {function_},
+#define STEP_ROW(name_, function_, text_) { function_ },
     EXCHANGE_STEPS(STEP_ROW)
 #undef STEP_ROW
 };
@@ -35,7 +35,8 @@ const char *const exchange_step_names[STEP_COUNT + 1] = {
 #define STEP_TEXT(name_, function_, text_) text_,
     EXCHANGE_STEPS(STEP_TEXT)
 #undef STEP_TEXT
-        NULL};
+        NULL
+};
 
 /* ------------------------------------------------------------------ beginning */
 
@@ -227,7 +228,8 @@ enum step_result exchange_make_key(struct exchange *x)
         make_request_id(x);
     x->view = worker_hold_view(w);
     x->pool = &x->view->view->pools[0];
-    key_make(w->config, &x->request, x->client->in->bytes, &x->client->peer.any, &w->random, x->key_text, &x->key);
+    key_make(w->config, &x->request, x->client->in->bytes, &x->client->peer.any, &w->random, x->key_text,
+             &x->key);
     x->hash = strategy_hash(x->pool->table->strategy, &x->key);
     return exchange_go(x, STEP_PICK);
 }
@@ -243,15 +245,15 @@ static enum step_result nobody(struct exchange *x)
 enum step_result exchange_pick(struct exchange *x)
 {
     struct worker *w = x->worker;
-    struct pick_question question = {.pool = x->pool,
-                                     .seat = x->view->seats[x->pool - x->view->view->pools],
-                                     .key = &x->key,
-                                     .hash = x->hash,
-                                     .tried = x->tried,
-                                     .n_tried = x->n_tried,
-                                     .attempt = x->n_tried,
-                                     .now_ns = w->now_ns,
-                                     .random = &w->random};
+    struct pick_question question = { .pool = x->pool,
+                                      .seat = x->view->seats[x->pool - x->view->view->pools],
+                                      .key = &x->key,
+                                      .hash = x->hash,
+                                      .tried = x->tried,
+                                      .n_tried = x->n_tried,
+                                      .attempt = x->n_tried,
+                                      .now_ns = w->now_ns,
+                                      .random = &w->random };
     x->member = pick_member(&w->pick, &question);
     if (x->member == LB_NONE)
         return nobody(x);
@@ -316,12 +318,12 @@ void exchange_settle(struct exchange *x, enum lb_outcome outcome, int status)
     if (!x->view || !x->seat || x->settled)
         return;
     struct worker *w = x->worker;
-    struct lb_reply reply = {.struct_size = sizeof reply,
-                             .member = x->member,
-                             .first_byte_ns = outcome == LB_ANSWERED ? w->now_ns - x->picked_ns : 0,
-                             .now_ns = w->now_ns,
-                             .outcome = (uint32_t)outcome,
-                             .status = (uint32_t)status};
+    struct lb_reply reply = { .struct_size = sizeof reply,
+                              .member = x->member,
+                              .first_byte_ns = outcome == LB_ANSWERED ? w->now_ns - x->picked_ns : 0,
+                              .now_ns = w->now_ns,
+                              .outcome = (uint32_t)outcome,
+                              .status = (uint32_t)status };
     pick_reply(x->view->seats[x->pool - x->view->view->pools], &reply);
     x->settled = true;
 }

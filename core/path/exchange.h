@@ -36,17 +36,17 @@ struct worker;
 
 /* The step list, written once: the enum, the names in logs and state, a histogram a step, the functions.
  * STEP(NAME, function, text) */
-#define EXCHANGE_STEPS(STEP)                                                                                           \
-    STEP(READ_HEAD, exchange_read_head, "read_head")    /* until the request's head is whole */                        \
-    STEP(ROUTE, exchange_route, "route")                /* a replica's or a control route? */                          \
-    STEP(MAKE_KEY, exchange_make_key, "make_key")       /* what the request is known by */                             \
-    STEP(PICK, exchange_pick, "pick")                   /* a member that is ready and not tried */                     \
-    STEP(CONNECT, exchange_connect, "connect")          /* until a socket to it is there */                            \
-    STEP(SEND, exchange_send, "send")                   /* until the request is sent, or a reply comes early */        \
-    STEP(REPLY_HEAD, exchange_reply_head, "reply_head") /* until the final reply's head is whole */                    \
-    STEP(RELAY, exchange_relay, "relay")                /* until the reply's body is written */                        \
-    STEP(CALL, exchange_call, "call")                   /* until control has answered */                               \
-    STEP(ANSWER, exchange_answer, "answer")             /* until our own answer is written */                          \
+#define EXCHANGE_STEPS(STEP)                                                                                 \
+    STEP(READ_HEAD, exchange_read_head, "read_head") /* until the request's head is whole */                 \
+    STEP(ROUTE, exchange_route, "route")             /* a replica's or a control route? */                   \
+    STEP(MAKE_KEY, exchange_make_key, "make_key")    /* what the request is known by */                      \
+    STEP(PICK, exchange_pick, "pick")                /* a member that is ready and not tried */              \
+    STEP(CONNECT, exchange_connect, "connect")       /* until a socket to it is there */                     \
+    STEP(SEND, exchange_send, "send")                /* until the request is sent, or a reply comes early */ \
+    STEP(REPLY_HEAD, exchange_reply_head, "reply_head") /* until the final reply's head is whole */          \
+    STEP(RELAY, exchange_relay, "relay")                /* until the reply's body is written */              \
+    STEP(CALL, exchange_call, "call")                   /* until control has answered */                     \
+    STEP(ANSWER, exchange_answer, "answer")             /* until our own answer is written */                \
     STEP(FINISH, exchange_finish, "finish")             /* count, and decide what becomes of the connection */
 
 enum exchange_step {
@@ -83,11 +83,11 @@ struct exchange {
     struct head request;
     uint32_t head_len; /* in client->in, leading empty line included */
     enum framing request_framing;
-    bool keep_alive;      /* as far as the request and we are concerned */
-    bool replied;         /* a byte of a final reply or answer may have gone to the client */
-    bool aborted;         /* the client is to be closed at once */
-    bool client_ended;    /* the client has sent its end; it may still read */
-    char request_id[33];  /* made when the request had none */
+    bool keep_alive;     /* as far as the request and we are concerned */
+    bool replied;        /* a byte of a final reply or answer may have gone to the client */
+    bool aborted;        /* the client is to be closed at once */
+    bool client_ended;   /* the client has sent its end; it may still read */
+    char request_id[33]; /* made when the request had none */
     char client_ip[46];
 
     /* whom it goes to */
@@ -96,18 +96,18 @@ struct exchange {
     struct lb_key key;
     char key_text[KEY_TEXT];
     uint64_t hash;
-    uint32_t member;       /* of the attempt under way */
-    struct seat *seat;     /* reserved; NULL between attempts */
-    struct upstream *up;   /* borrowed */
+    uint32_t member;     /* of the attempt under way */
+    struct seat *seat;   /* reserved; NULL between attempts */
+    struct upstream *up; /* borrowed */
     uint64_t picked_ns;
     uint32_t tried[EXCHANGE_TRIED_MAX];
     uint8_t n_tried;
-    uint8_t attempts;      /* that cost: the first one and budgeted retries */
-    bool retrying;         /* counts in worker.n_retrying */
-    bool settled;          /* the scheduler knows how this attempt went */
-    bool timed_out;        /* the last attempt ended by a deadline */
-    bool fresh_only;       /* a kept socket failed us: take a new one */
-    bool upward_broken;    /* the replica stopped reading; its reply may still come */
+    uint8_t attempts;   /* that cost: the first one and budgeted retries */
+    bool retrying;      /* counts in worker.n_retrying */
+    bool settled;       /* the scheduler knows how this attempt went */
+    bool timed_out;     /* the last attempt ended by a deadline */
+    bool fresh_only;    /* a kept socket failed us: take a new one */
+    bool upward_broken; /* the replica stopped reading; its reply may still come */
 
     /* the bodies */
     struct relay upward, downward;
@@ -118,10 +118,10 @@ struct exchange {
     bool head_request;
 
     /* control routes and own answers */
-    char *call_body;              /* of a control route's request */
+    char *call_body; /* of a control route's request */
     size_t call_len;
     struct chunk call_chunk;
-    bool call_begun, call_read;   /* its body is being, has been read */
+    bool call_begun, call_read; /* its body is being, has been read */
     bool parked;
     uint32_t parked_slot;
     struct letter_answer *answer; /* what control said */
@@ -155,8 +155,8 @@ size_t exchange_size(uint16_t max_fields);
 /* Goes on with another step and notes how long this one took. */
 enum step_result exchange_go(struct exchange *x, enum exchange_step step);
 
-/* Answers with an error of our own: {"message":"<Error> SENTENCE","status":"failure"}. After a byte of a reply has gone out it
- * can only close. */
+/* Answers with an error of our own: {"message":"<Error> SENTENCE","status":"failure"}. After a byte of a
+ * reply has gone out it can only close. */
 enum step_result exchange_fail(struct exchange *x, int status, const char *sentence);
 
 /* Ends the exchange by closing the client connection at once. */

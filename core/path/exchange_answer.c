@@ -6,7 +6,8 @@
  * Uses     forward.c for the head; the mailbox to reach control.
  * Thread   the worker.
  *
- * A parked exchange holds no view and has no deadline: control answers when it can, and finds it by slot and serial.
+ * A parked exchange holds no view and has no deadline: control answers when it can, and finds it by slot and
+ * serial.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,13 +33,13 @@ static enum step_result begin_answer(struct exchange *x, const struct own *own)
 {
     if (!exchange_body_is_read(x) || x->worker->draining)
         x->keep_alive = false;
-    struct forward_own f = {.status = own->status,
-                            .content_type = own->content_type,
-                            .allow = own->allow,
-                            .retry_after_s = own->retry_after_s,
-                            .body_len = own->len,
-                            .keep_alive = x->keep_alive,
-                            .client_is_1_0 = x->head_len > 0 && x->request.minor == 0};
+    struct forward_own f = { .status = own->status,
+                             .content_type = own->content_type,
+                             .allow = own->allow,
+                             .retry_after_s = own->retry_after_s,
+                             .body_len = own->len,
+                             .keep_alive = x->keep_alive,
+                             .client_is_1_0 = x->head_len > 0 && x->request.minor == 0 };
     struct buffer *out = relay_out(&x->downward);
     out->end += (uint32_t)forward_write_own(&f, out->bytes + out->end, buffer_room(out));
     x->own_body = own->body;
@@ -55,13 +56,14 @@ enum step_result exchange_fail(struct exchange *x, int status, const char *sente
     if (x->replied)
         return exchange_abort(x);
     tally_count(x->worker, own_answers);
-    int n = snprintf(x->own_text, sizeof x->own_text, "{\"message\":\"<Error> %s\",\"status\":\"failure\"}", sentence);
-    struct own own = {.status = status,
-                      .retry_after_s = status == 503 ? 1 : 0,
-                      .content_type = "application/json",
-                      .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH" : "",
-                      .body = x->own_text,
-                      .len = (size_t)n};
+    int n = snprintf(x->own_text, sizeof x->own_text, "{\"message\":\"<Error> %s\",\"status\":\"failure\"}",
+                     sentence);
+    struct own own = { .status = status,
+                       .retry_after_s = status == 503 ? 1 : 0,
+                       .content_type = "application/json",
+                       .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH" : "",
+                       .body = x->own_text,
+                       .len = (size_t)n };
     return begin_answer(x, &own);
 }
 
@@ -70,9 +72,10 @@ static struct iovec *rest_of(const struct exchange *x, struct iovec parts[2], in
     const struct buffer *out = x->downward.out;
     *n = 0;
     if (out && buffer_used(out) > 0)
-        parts[(*n)++] = (struct iovec){(char *)(uintptr_t)buffer_data(out), buffer_used(out)};
+        parts[(*n)++] = (struct iovec){ (char *)(uintptr_t)buffer_data(out), buffer_used(out) };
     if (x->own_sent < x->own_len)
-        parts[(*n)++] = (struct iovec){(char *)(uintptr_t)(x->own_body + x->own_sent), x->own_len - x->own_sent};
+        parts[(*n)++] =
+            (struct iovec){ (char *)(uintptr_t)(x->own_body + x->own_sent), x->own_len - x->own_sent };
     return parts;
 }
 
@@ -125,7 +128,8 @@ static enum step_result begin_call(struct exchange *x)
     tally_count(x->worker, control_calls);
     if (x->request_framing == FRAMING_NONE)
         return STEP_MORE;
-    if (x->request_framing == FRAMING_LENGTH && x->request.content_length > x->worker->config->limits.control_body)
+    if (x->request_framing == FRAMING_LENGTH &&
+        x->request.content_length > x->worker->config->limits.control_body)
         return exchange_fail(x, 413, "request body too large for a control route");
     if (x->request.expect_continue && buffer_used(c->in) == 0)
         return say_continue(x);
@@ -142,14 +146,16 @@ static bool keep_body(struct exchange *x, const char *data, size_t len)
     return true;
 }
 
-/* Takes what is in the buffer. 1: the body is whole; 0: more is to come; below 0: the status to refuse it with, negated. */
+/* Takes what is in the buffer. 1: the body is whole; 0: more is to come; below 0: the status to refuse it
+ * with, negated. */
 static int take_chunked_call(struct exchange *x)
 {
     struct buffer *in = x->client->in;
     while (buffer_used(in) > 0) {
         size_t used = 0, len = 0;
         const char *data = NULL;
-        enum chunk_result r = chunk_decode(&x->call_chunk, buffer_data(in), buffer_used(in), &used, &data, &len);
+        enum chunk_result r =
+            chunk_decode(&x->call_chunk, buffer_data(in), buffer_used(in), &used, &data, &len);
         in->start += (uint32_t)used;
         if (r == CHUNK_BAD)
             return -400;
@@ -184,8 +190,9 @@ static enum step_result read_call(struct exchange *x)
         int whole = take_call(x);
         if (whole < 0) {
             x->keep_alive = false;
-            return exchange_fail(x, -whole, whole == -413 ? "request body too large for a control route"
-                                                          : "malformed chunk in the request body");
+            return exchange_fail(x, -whole,
+                                 whole == -413 ? "request body too large for a control route"
+                                               : "malformed chunk in the request body");
         }
         if (whole > 0) {
             x->call_read = true;
@@ -226,7 +233,8 @@ static struct letter_call *write_letter(struct exchange *x)
     char *path = cursor + h->method.len + 1;
     call->letter.kind = MESSAGE_CALL;
     call->method = put_text(&cursor, bytes + h->method.at, h->method.len);
-    route_decode(bytes + h->path.at, h->path.len, path, (size_t)h->path.len + 1); /* never longer than it was */
+    route_decode(bytes + h->path.at, h->path.len, path,
+                 (size_t)h->path.len + 1); /* never longer than it was */
     call->path = path;
     cursor += h->path.len + 1;
     call->query = put_text(&cursor, bytes + h->query.at, h->query.len);
@@ -252,12 +260,12 @@ static enum step_result park(struct exchange *x)
 static enum step_result pass_answer(struct exchange *x)
 {
     const struct letter_answer *a = x->answer;
-    struct own own = {.status = a->status,
-                      .retry_after_s = a->retry_after_s,
-                      .content_type = a->content_type,
-                      .allow = a->allow,
-                      .body = a->body,
-                      .len = a->body_len};
+    struct own own = { .status = a->status,
+                       .retry_after_s = a->retry_after_s,
+                       .content_type = a->content_type,
+                       .allow = a->allow,
+                       .body = a->body,
+                       .len = a->body_len };
     return begin_answer(x, &own);
 }
 

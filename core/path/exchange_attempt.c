@@ -1,5 +1,6 @@
 /*
- * exchange_attempt.c - one try on one replica: CONNECT, SEND, REPLY_HEAD, RELAY; and what becomes of a failed one.
+ * exchange_attempt.c - one try on one replica: CONNECT, SEND, REPLY_HEAD, RELAY; and what becomes of a failed
+ * one.
  *
  * Owns     the rules of retrying (DECISIONS on retries and upstream).
  * Used by  exchange.c through the step list.
@@ -52,7 +53,8 @@ static bool is_held(const struct exchange *x)
 {
     if (!x->upward_begun)
         return true;
-    return x->upward.kept && x->upward.in == x->upward.kept && x->upward.body <= x->worker->config->limits.replay;
+    return x->upward.kept && x->upward.in == x->upward.kept &&
+           x->upward.body <= x->worker->config->limits.replay;
 }
 
 static bool may_repeat(const struct exchange *x, enum attempt_end end)
@@ -104,7 +106,8 @@ static void tell_refused(struct worker *w, struct replica *replica)
     mailbox_post(w->control, &letter->letter);
 }
 
-/* A kept socket that closes under us says nothing of the replica: once more on a fresh one, to the same replica. */
+/* A kept socket that closes under us says nothing of the replica: once more on a fresh one, to the same
+ * replica. */
 static enum step_result try_fresh(struct exchange *x)
 {
     upstream_return(x->up, false);
@@ -135,7 +138,8 @@ static enum step_result attempt_failed(struct exchange *x, enum attempt_end end)
     bool again = repeat && x->n_tried < EXCHANGE_TRIED_MAX && (end != ATTEMPT_TIMED_OUT || has_budget(x));
     if (!again)
         return exchange_fail(x, end == ATTEMPT_TIMED_OUT ? 504 : 502,
-                             end == ATTEMPT_TIMED_OUT ? "the replica was too slow" : "the replica closed before its reply");
+                             end == ATTEMPT_TIMED_OUT ? "the replica was too slow"
+                                                      : "the replica closed before its reply");
     tally_count(w, retries);
     rewind_request(x);
     return exchange_go(x, STEP_PICK);
@@ -212,12 +216,12 @@ enum step_result exchange_connect(struct exchange *x)
 static bool begin_request(struct exchange *x)
 {
     struct client *c = x->client;
-    struct forward_request f = {.head = &x->request,
-                                .bytes = c->in->bytes,
-                                .client_ip = x->client_ip,
-                                .proto = "http",
-                                .host = x->seat->replica->address_text,
-                                .request_id = x->request_id};
+    struct forward_request f = { .head = &x->request,
+                                 .bytes = c->in->bytes,
+                                 .client_ip = x->client_ip,
+                                 .proto = "http",
+                                 .host = x->seat->replica->address_text,
+                                 .request_id = x->request_id };
     x->upward.to = &x->up->conn;
     x->downward.from = &x->up->conn;
     struct buffer *out = relay_out(&x->upward);
@@ -226,34 +230,28 @@ static bool begin_request(struct exchange *x)
         return false;
     out->end += (uint32_t)n;
     c->in->start = x->head_len;
-    relay_body(&x->upward, &(struct relay_body){.in = c->in,
-                                                .keep_in = true,
-                                                .decode = x->request_framing,
-                                                .encode = x->request_framing,
-                                                .length = x->request.content_length,
-                                                .limit = x->worker->config->limits.body});
+    relay_body(&x->upward, &(struct relay_body){ .in = c->in,
+                                                 .keep_in = true,
+                                                 .decode = x->request_framing,
+                                                 .encode = x->request_framing,
+                                                 .length = x->request.content_length,
+                                                 .limit = x->worker->config->limits.body });
     x->upward_begun = true;
     head_start(&x->reply, x->reply_fields, x->worker->max_fields, x->worker->config->limits.head, UINT16_MAX);
     return true;
 }
 
-/* Moves the request on. True: the attempt goes on, and *class says what it would wait for; false: *out is what to do. */
+/* Moves the request on. True: the attempt goes on, and *class says what it would wait for; false: *out is
+ * what to do. */
 static bool push_request(struct exchange *x, enum deadline_class *class, enum step_result *out)
 {
     if (x->upward_done || x->upward_broken)
         return true;
     switch (relay_pump(&x->upward, x->worker->config->limits.turn_bytes)) {
-    case RELAY_DONE:
-        x->upward_done = true;
-        return true;
-    case RELAY_READ:
-        *class = DEADLINE_BODY;
-        return true;
-    case RELAY_WRITE:
-        return true;
-    case RELAY_TURN:
-        client_run_later(x->client);
-        return true;
+    case RELAY_DONE: x->upward_done = true; return true;
+    case RELAY_READ: *class = DEADLINE_BODY; return true;
+    case RELAY_WRITE: return true;
+    case RELAY_TURN: client_run_later(x->client); return true;
     case RELAY_SINK_FAILED: /* it may have answered before it stopped reading: its reply decides */
         x->upward_broken = true;
         x->up->conn.readable = true;
@@ -267,8 +265,7 @@ static bool push_request(struct exchange *x, enum deadline_class *class, enum st
         *out = exchange_fail(x, 413, "request body too large");
         return false;
     case RELAY_SOURCE_END:
-    case RELAY_SOURCE_FAILED:
-        break;
+    case RELAY_SOURCE_FAILED: break;
     }
     tally_count(x->worker, client_gone);
     *out = exchange_abort(x);
@@ -296,12 +293,13 @@ enum step_result exchange_send(struct exchange *x)
 static bool client_is_gone(struct exchange *x)
 {
     struct client *c = x->client;
-    if (!c->conn.readable || x->client_ended || !x->upward_done || x->upward.in != c->in || buffer_room(c->in) == 0)
+    if (!c->conn.readable || x->client_ended || !x->upward_done || x->upward.in != c->in ||
+        buffer_room(c->in) == 0)
         return false;
     long n = conn_read(&c->conn, c->in->bytes + c->in->end, buffer_room(c->in));
     if (n == CONN_FAILED)
         return true;
-    if (n == CONN_END) /* it may still read: a half-closed client gets all its answers, then the read after them ends it */
+    if (n == CONN_END) /* it may still read: it gets all its answers, and the read after them ends it */
         x->client_ended = true;
     else
         c->in->end += (uint32_t)n;
@@ -318,7 +316,7 @@ static enum step_result pass_interim(struct exchange *x, int len)
     if (++x->interim > INTERIM_MAX)
         return bad_reply(x, "too many interim replies");
     if (x->request.minor > 0) {
-        struct forward_reply f = {.head = &x->reply, .bytes = buffer_data(x->reply_in), .keep_alive = true};
+        struct forward_reply f = { .head = &x->reply, .bytes = buffer_data(x->reply_in), .keep_alive = true };
         struct buffer *out = relay_out(&x->downward);
         size_t n = forward_write_reply(&f, out->bytes + out->end, buffer_room(out));
         if (n == 0)
@@ -332,7 +330,8 @@ static enum step_result pass_interim(struct exchange *x, int len)
     return STEP_MORE;
 }
 
-/* How the client is to see the end of the body. A close-delimited one becomes chunked where the client can read that. */
+/* How the client is to see the end of the body. A close-delimited one becomes chunked where the client can
+ * read that. */
 static enum framing client_framing(const struct exchange *x, enum framing of_reply)
 {
     if (of_reply != FRAMING_CHUNKED && of_reply != FRAMING_CLOSE)
@@ -350,22 +349,22 @@ static enum step_result begin_reply(struct exchange *x, int len)
     exchange_release_view(x);
     if (encode == FRAMING_CLOSE || !x->upward_done || w->draining)
         x->keep_alive = false;
-    struct forward_reply f = {.head = &x->reply,
-                              .bytes = buffer_data(x->reply_in),
-                              .served_by = x->seat->replica->name,
-                              .framing = encode,
-                              .keep_alive = x->keep_alive,
-                              .client_is_1_0 = x->request.minor == 0};
+    struct forward_reply f = { .head = &x->reply,
+                               .bytes = buffer_data(x->reply_in),
+                               .served_by = x->seat->replica->name,
+                               .framing = encode,
+                               .keep_alive = x->keep_alive,
+                               .client_is_1_0 = x->request.minor == 0 };
     struct buffer *out = relay_out(&x->downward);
     size_t n = forward_write_reply(&f, out->bytes + out->end, buffer_room(out));
     if (n == 0)
         return bad_reply(x, "its head is too large to pass on");
     out->end += (uint32_t)n;
     x->reply_in->start += (uint32_t)len;
-    relay_body(&x->downward, &(struct relay_body){.in = x->reply_in,
-                                                  .decode = decode,
-                                                  .encode = encode,
-                                                  .length = x->reply.content_length});
+    relay_body(&x->downward, &(struct relay_body){ .in = x->reply_in,
+                                                   .decode = decode,
+                                                   .encode = encode,
+                                                   .length = x->reply.content_length });
     x->reply_in = NULL;
     x->replied = true;
     return exchange_go(x, STEP_RELAY);
@@ -438,7 +437,8 @@ enum step_result exchange_reply_head(struct exchange *x)
 
 /* ------------------------------------------------------------------ RELAY */
 
-/* Only a socket whose last reply was read to its very end, and whose peer says it stays, may be used again. */
+/* Only a socket whose last reply was read to its very end, and whose peer says it stays, may be used again.
+ * */
 static bool is_clean(struct exchange *x)
 {
     const struct relay *down = &x->downward;
@@ -446,11 +446,19 @@ static bool is_clean(struct exchange *x)
            head_keeps_alive(&x->reply) && conn_is_quiet(&x->up->conn);
 }
 
+/* The reply's body is not what its head has promised. While not a byte of it has gone out a 502 can say so;
+ * later only closing can. */
 static enum step_result cut_short(struct exchange *x, const char *what)
 {
     log_debug("%s: %s within a reply's body", x->seat->replica->name, what);
-    tally_count(x->worker, cut_bodies);
     tally_replica(x->worker, x->seat->replica, failed, 1);
+    if (x->downward.written == 0) {
+        relay_stop(&x->downward);
+        relay_start(&x->downward, NULL, &x->client->conn, &x->worker->buffer_slab);
+        x->replied = false;
+        return exchange_fail(x, 502, "the replica's reply was malformed");
+    }
+    tally_count(x->worker, cut_bodies);
     return exchange_abort(x);
 }
 
@@ -461,24 +469,15 @@ enum step_result exchange_relay(struct exchange *x)
     if (!push_request(x, &class, &out))
         return out;
     switch (relay_pump(&x->downward, x->worker->config->limits.turn_bytes)) {
-    case RELAY_DONE:
-        exchange_drop_attempt(x, is_clean(x));
-        return exchange_go(x, STEP_FINISH);
-    case RELAY_TURN:
-        client_run_later(x->client);
-        return exchange_wait(x, DEADLINE_RELAY);
+    case RELAY_DONE: exchange_drop_attempt(x, is_clean(x)); return exchange_go(x, STEP_FINISH);
+    case RELAY_TURN: client_run_later(x->client); return exchange_wait(x, DEADLINE_RELAY);
     case RELAY_READ:
-    case RELAY_WRITE:
-        return exchange_wait(x, DEADLINE_RELAY);
-    case RELAY_SINK_FAILED:
-        tally_count(x->worker, client_gone);
-        return exchange_abort(x);
-    case RELAY_MALFORMED:
-        return cut_short(x, "malformed chunk");
+    case RELAY_WRITE: return exchange_wait(x, DEADLINE_RELAY);
+    case RELAY_SINK_FAILED: tally_count(x->worker, client_gone); return exchange_abort(x);
+    case RELAY_MALFORMED: return cut_short(x, "malformed chunk");
     case RELAY_SOURCE_END:
     case RELAY_SOURCE_FAILED:
-    case RELAY_TOO_LARGE:
-        break;
+    case RELAY_TOO_LARGE: break;
     }
     return cut_short(x, "closed");
 }

@@ -22,8 +22,7 @@ struct forward_request {
     const char *client_ip;  /* text; appended to X-Forwarded-For */
     const char *proto;      /* "http" or "https" */
     const char *request_id; /* used when the request has none */
-    const char
-        *host; /* used when the request names no host at all (HTTP/1.0); NULL: the field is empty then */
+    const char *host;       /* for a request that names none (HTTP/1.0); NULL: the field is empty then */
 };
 
 /* Method, origin-form target (absolute-form is rewritten, its authority becomes Host), HTTP/1.1, fields.

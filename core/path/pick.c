@@ -15,8 +15,8 @@
 #include "world/strategy.h"
 #include "world/view.h"
 
-/* So many unready members are found one by one; then all of them are marked at once, so that a question costs O(members) at
- * most even when half of a large pool is down. */
+/* So many unready members are found one by one; then all of them are marked at once, so that a question costs
+ * O(members) at most even when half of a large pool is down. */
 #define ASKS_BEFORE_SWEEP 4
 
 void pick_open(struct pick *p)
@@ -84,15 +84,15 @@ static void mark_unready(struct pick *p, const struct pool *pool)
 static uint32_t ask(struct pick *p, const struct pick_question *q)
 {
     const struct table *table = q->seat->table;
-    struct lb_pick question = {.struct_size = sizeof question,
-                               .n_members = table->n_members,
-                               .key = q->key,
-                               .hash = q->hash,
-                               .tried = p->tried,
-                               .live = q->pool->live,
-                               .now_ns = q->now_ns,
-                               .random = q->random,
-                               .attempt = q->attempt};
+    struct lb_pick question = { .struct_size = sizeof question,
+                                .n_members = table->n_members,
+                                .key = q->key,
+                                .hash = q->hash,
+                                .tried = p->tried,
+                                .live = q->pool->live,
+                                .now_ns = q->now_ns,
+                                .random = q->random,
+                                .attempt = q->attempt };
     const struct lb_scheduler_ops *ops = table->strategy->ops;
     for (unsigned asks = 1;; asks++) {
         uint32_t member = ops->pick(table->made, &question, q->seat->scratch);

@@ -20,7 +20,8 @@
 struct pool;
 struct table;
 
-/* A table this worker looks at, with its scratch. Consecutive views share a table, and then also its scratch. */
+/* A table this worker looks at, with its scratch. Consecutive views share a table, and then also its scratch.
+ * */
 struct pick_seat {
     struct link link;
     struct table *table;
@@ -30,7 +31,7 @@ struct pick_seat {
 
 struct pick {
     struct link seats;
-    uint64_t *tried;   /* a bit a member; all 0 between picks */
+    uint64_t *tried; /* a bit a member; all 0 between picks */
     uint32_t n_words;
 };
 

@@ -14,7 +14,7 @@
 
 void relay_start(struct relay *r, struct conn *from, struct conn *to, struct slab *buffers)
 {
-    *r = (struct relay){.from = from, .to = to, .buffers = buffers, .ended = true};
+    *r = (struct relay){ .from = from, .to = to, .buffers = buffers, .ended = true };
 }
 
 void relay_body(struct relay *r, const struct relay_body *body)
@@ -78,7 +78,8 @@ static bool take_chunked(struct relay *r)
         uint32_t len = buffer_used(r->in), room = framing_room(r);
         size_t used = 0, data_len = 0;
         const char *data = NULL;
-        enum chunk_result result = chunk_decode(&r->chunk, buffer_data(r->in), len < room ? len : room, &used, &data, &data_len);
+        enum chunk_result result =
+            chunk_decode(&r->chunk, buffer_data(r->in), len < room ? len : room, &used, &data, &data_len);
         r->in->start += (uint32_t)used;
         if (result == CHUNK_BAD)
             return false;
@@ -161,9 +162,9 @@ static enum relay_result write_waiting(struct relay *r)
     struct iovec parts[2];
     int n = 0;
     if (r->out && buffer_used(r->out) > 0)
-        parts[n++] = (struct iovec){r->out->bytes + r->out->start, buffer_used(r->out)};
+        parts[n++] = (struct iovec){ r->out->bytes + r->out->start, buffer_used(r->out) };
     if (r->direct > 0)
-        parts[n++] = (struct iovec){r->in->bytes + r->in->start, r->direct};
+        parts[n++] = (struct iovec){ r->in->bytes + r->in->start, r->direct };
     if (!r->to->writable)
         return RELAY_WRITE;
     long moved = conn_write(r->to, parts, n);

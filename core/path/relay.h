@@ -2,13 +2,15 @@
  * relay.h - a body on its way from one socket to another.
  *
  * Owns     the position in the body and, while bytes wait, one buffer on each side.
- * Used by  exchange_attempt.c: one relay upward (request body), one downward (reply body). The only one that moves bodies.
+ * Used by  exchange_attempt.c: one relay upward (request body), one downward (reply body). The only one that
+ *          moves bodies.
  * Uses     conn.h, chunk.h, buffer.h. Knows nothing of replicas or status codes.
  * Thread   the worker.
  *
- * Back-pressure: bytes are read only when all earlier ones have been written, so a body of any size needs two buffers at most.
- * What must go first (a rewritten head) waits in `out`; bodies that pass unchanged are written straight from `in`, in the same
- * system call as what is left of `out`; chunked ones are framed anew into `out`.
+ * Back-pressure: bytes are read only when all earlier ones have been written, so a body of any size needs two
+ * buffers at most. What must go first (a rewritten head) waits in `out`; bodies that pass unchanged are
+ * written straight from `in`, in the same system call as what is left of `out`; chunked ones are framed anew
+ * into `out`.
  */
 #ifndef PATH_RELAY_H
 #define PATH_RELAY_H
@@ -26,34 +28,35 @@ struct relay {
     struct slab *buffers;
     struct buffer *in;  /* bytes of the source; the body begins at start */
     struct buffer *out; /* bytes for the sink; NULL when nothing waits */
-    struct buffer *kept; /* the first `in` when it had to be kept whole (a request's head and what may be sent again) */
+    struct buffer
+        *kept; /* the first `in`, when it must stay whole: a request's head, and what may be sent again */
     enum framing decode, encode; /* of the source; towards the sink (LENGTH and CLOSE: as it is) */
-    bool ended;          /* the body's last byte has been taken from `in` */
+    bool ended;                  /* the body's last byte has been taken from `in` */
     struct chunk chunk;
-    uint64_t left;       /* decode LENGTH: bytes not yet taken */
-    uint32_t direct;     /* bytes at in->start that go to the sink as they are */
-    uint64_t body;       /* body bytes taken so far */
-    uint64_t limit;      /* of body; 0: none */
-    uint64_t written;    /* bytes the sink took, framing and head included */
+    uint64_t left;    /* decode LENGTH: bytes not yet taken */
+    uint32_t direct;  /* bytes at in->start that go to the sink as they are */
+    uint64_t body;    /* body bytes taken so far */
+    uint64_t limit;   /* of body; 0: none */
+    uint64_t written; /* bytes the sink took, framing and head included */
 };
 
 enum relay_result {
-    RELAY_DONE,        /* the whole body, and all before it, has been written */
-    RELAY_READ,        /* waits for the source */
-    RELAY_WRITE,       /* waits for the sink */
-    RELAY_TURN,        /* has moved its share of this turn; call again in the next */
-    RELAY_SOURCE_END,  /* the source ended too early */
+    RELAY_DONE,       /* the whole body, and all before it, has been written */
+    RELAY_READ,       /* waits for the source */
+    RELAY_WRITE,      /* waits for the sink */
+    RELAY_TURN,       /* has moved its share of this turn; call again in the next */
+    RELAY_SOURCE_END, /* the source ended too early */
     RELAY_SOURCE_FAILED,
     RELAY_SINK_FAILED,
-    RELAY_MALFORMED,   /* bad chunk */
-    RELAY_TOO_LARGE,   /* above limit */
+    RELAY_MALFORMED, /* bad chunk */
+    RELAY_TOO_LARGE, /* above limit */
 };
 
 /* Both ends are known; no body yet. from may be NULL until relay_body. */
 void relay_start(struct relay *r, struct conn *from, struct conn *to, struct slab *buffers);
 
-/* The body to move. in (NULL: nothing read yet) becomes the relay's, unless keep_in: then it stays the caller's and is never
- * overwritten. length counts for decode LENGTH. What waits in `out` goes first. */
+/* The body to move. in (NULL: nothing read yet) becomes the relay's, unless keep_in: then it stays the
+ * caller's and is never overwritten. length counts for decode LENGTH. What waits in `out` goes first. */
 struct relay_body {
     struct buffer *in;
     enum framing decode, encode;

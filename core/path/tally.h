@@ -20,7 +20,7 @@
 #define tally_count(worker_, counter_) STATS_ADD((worker_)->counters.counter_, 1)
 
 /* n more of a replica's counter, on this worker's line. */
-#define tally_replica(worker_, replica_, counter_, n_)                                                                 \
+#define tally_replica(worker_, replica_, counter_, n_) \
     STATS_ADD((replica_)->lines[(worker_)->number].counters.counter_, n_)
 
 /* A step took this long. */
@@ -29,8 +29,8 @@ static inline void tally_step(struct worker *w, enum exchange_step step, uint64_
     histogram_add(&w->steps[step], ns);
 }
 
-/* A final reply's head came: status class, latency, request id. Before any of it goes to the client, so that a client that has
- * its answer finds it counted. */
+/* A final reply's head came: status class, latency, request id. Before any of it goes to the client, so that
+ * a client that has its answer finds it counted. */
 void tally_reply(struct exchange *x, struct replica *replica, int status);
 
 /* What an attempt moved, when it is over. */

@@ -122,7 +122,8 @@ static int start_connect(const struct replica *replica)
         return -1;
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(fd, (const struct sockaddr *)&replica->address, replica->address_len) == 0 || errno == EINPROGRESS)
+    if (connect(fd, (const struct sockaddr *)&replica->address, replica->address_len) == 0 ||
+        errno == EINPROGRESS)
         return fd;
     int why = errno;
     close(fd);
@@ -149,7 +150,8 @@ static struct upstream *open_new(struct worker *w, struct seat *seat)
     return u;
 }
 
-struct upstream *upstream_borrow(struct worker *w, struct seat *seat, struct exchange *for_whom, uint32_t max_idle_ms)
+struct upstream *upstream_borrow(struct worker *w, struct seat *seat, struct exchange *for_whom,
+                                 uint32_t max_idle_ms)
 {
     struct upstream *u = take_idle(w, seat, max_idle_ms);
     if (!u)

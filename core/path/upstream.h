@@ -1,13 +1,15 @@
 /*
  * upstream.h - sockets that point at a replica.
  *
- * Owns     every connected replica socket of this worker, and the idle ones waiting for reuse; one seat a replica.
+ * Owns     every connected replica socket of this worker, and the idle ones waiting for reuse; one seat a
+ *          replica.
  * Used by  exchange_attempt.c (borrow, give back), worker.c (FORGET, expiry, stop).
  * Uses     conn.h, world/replica.h. Knows nothing of HTTP.
  * Thread   the worker; nothing here is shared, so nothing here is locked.
  *
- * A request borrows one socket, and hands it back clean or not at all. A socket that saw an error, an early close, an unread or
- * an over-long body is never handed back; that one sentence is what keeps replies from crossing over.
+ * A request borrows one socket, and hands it back clean or not at all. A socket that saw an error, an early
+ * close, an unread or an over-long body is never handed back; that one sentence is what keeps replies from
+ * crossing over.
  */
 #ifndef PATH_UPSTREAM_H
 #define PATH_UPSTREAM_H
@@ -25,33 +27,35 @@ struct worker;
 /* This worker's side of a replica. Lives from the first use to FORGOTTEN. */
 struct seat {
     struct replica *replica;
-    struct link idle;  /* of upstream.link, the last used first */
+    struct link idle; /* of upstream.link, the last used first */
     uint32_t n_idle;
-    uint32_t users;    /* exchanges that picked the replica and have not let go */
-    bool forgetting;   /* FORGET came: answered when users is 0 */
+    uint32_t users;  /* exchanges that picked the replica and have not let go */
+    bool forgetting; /* FORGET came: answered when users is 0 */
 };
 
 struct upstream {
     struct conn conn;
-    struct link link;          /* in seat->idle while idle, else alone */
+    struct link link; /* in seat->idle while idle, else alone */
     struct worker *worker;
     struct seat *seat;
     struct exchange *exchange; /* who borrowed it; NULL while idle */
     uint64_t idle_since_ns;
-    bool reused;               /* it has carried a request before this one */
+    bool reused; /* it has carried a request before this one */
     bool connecting;
 };
 
 /* The seat of a replica, made on first use. */
 struct seat *upstream_seat(struct worker *w, struct replica *replica);
 
-/* A picked replica gets one user more, or one fewer. The last one to leave a forgotten seat answers FORGOTTEN and frees it. */
+/* A picked replica gets one user more, or one fewer. The last one to leave a forgotten seat answers FORGOTTEN
+ * and frees it. */
 void upstream_enter(struct seat *seat);
 void upstream_leave(struct worker *w, struct seat *seat);
 
-/* An idle socket not idle for longer than max_idle_ms (0: none of them will do), else a new one with its connect under way
- * (->connecting). NULL with errno when there can be none: ECONNREFUSED, EMFILE, … */
-struct upstream *upstream_borrow(struct worker *w, struct seat *seat, struct exchange *for_whom, uint32_t max_idle_ms);
+/* An idle socket not idle for longer than max_idle_ms (0: none of them will do), else a new one with its
+ * connect under way (->connecting). NULL with errno when there can be none: ECONNREFUSED, EMFILE, … */
+struct upstream *upstream_borrow(struct worker *w, struct seat *seat, struct exchange *for_whom,
+                                 uint32_t max_idle_ms);
 
 /* Hands it back. clean: its last reply was read to the very end and both sides keep it alive. */
 void upstream_return(struct upstream *u, bool clean);

@@ -19,9 +19,9 @@
 #include "path/client.h"
 #include "path/upstream.h"
 
-#define TICK_MS 50            /* how coarse timeouts are */
-#define BUFFER_SPARE 1024     /* room for the fields we add to a head that fills limits.head */
-#define PARKED_NONE UINT32_MAX
+#define TICK_MS      50   /* how coarse timeouts are */
+#define BUFFER_SPARE 1024 /* room for the fields we add to a head that fills limits.head */
+#define PARKED_NONE  UINT32_MAX
 
 /* ------------------------------------------------------------------ views */
 
@@ -81,7 +81,7 @@ static void grow_parked(struct worker *w)
     uint32_t n = w->n_parked ? 2 * w->n_parked : 16;
     w->parked = mem_grow(w->parked, n * sizeof *w->parked);
     for (uint32_t i = w->n_parked; i < n; i++)
-        w->parked[i] = (struct parked_slot){.next_free = i + 1 < n ? i + 1 : PARKED_NONE};
+        w->parked[i] = (struct parked_slot){ .next_free = i + 1 < n ? i + 1 : PARKED_NONE };
     w->free_parked = w->n_parked;
     w->n_parked = n;
 }
@@ -94,7 +94,7 @@ void worker_park(struct worker *w, struct exchange *x, struct parked *out)
     w->free_parked = w->parked[slot].next_free;
     w->parked[slot].exchange = x;
     w->parked[slot].serial = ++w->parked_serial;
-    *out = (struct parked){.worker = w->number, .slot = slot, .serial = w->parked_serial};
+    *out = (struct parked){ .worker = w->number, .slot = slot, .serial = w->parked_serial };
 }
 
 void worker_unpark(struct worker *w, uint32_t slot)
@@ -106,7 +106,8 @@ void worker_unpark(struct worker *w, uint32_t slot)
 
 static void take_answer(struct worker *w, struct letter_answer *answer)
 {
-    const struct parked_slot *slot = answer->parked.slot < w->n_parked ? &w->parked[answer->parked.slot] : NULL;
+    const struct parked_slot *slot =
+        answer->parked.slot < w->n_parked ? &w->parked[answer->parked.slot] : NULL;
     if (!slot || !slot->exchange || slot->serial != answer->parked.serial) {
         free(answer); /* its client did not wait */
         return;
@@ -161,21 +162,16 @@ static void open_letter(struct worker *w, struct letter *letter)
         post_view(w, MESSAGE_SWITCHED, l->view);
         break;
     }
-    case MESSAGE_FORGET:
-        upstream_forget(w, ((struct letter_replica *)letter)->replica);
-        break;
+    case MESSAGE_FORGET: upstream_forget(w, ((struct letter_replica *)letter)->replica); break;
     case MESSAGE_ANSWER:
         take_answer(w, (struct letter_answer *)letter);
         return; /* the letter lives on in the exchange */
-    case MESSAGE_DRAIN:
-        drain(w);
-        break;
+    case MESSAGE_DRAIN: drain(w); break;
     case MESSAGE_STOP:
         w->stopping = true;
         event_base_loopbreak(w->base);
         break;
-    default:
-        break;
+    default: break;
     }
     free(letter);
 }
@@ -203,7 +199,7 @@ void worker_need_tick(struct worker *w)
 {
     if (w->ticking)
         return;
-    struct timeval every = {.tv_sec = 0, .tv_usec = TICK_MS * 1000};
+    struct timeval every = { .tv_sec = 0, .tv_usec = TICK_MS * 1000 };
     event_add(&w->tick_event, &every);
     w->ticking = true;
 }
@@ -218,23 +214,15 @@ static uint32_t limit_of(const struct worker *w, enum deadline_class class)
 {
     const struct config *c = w->config;
     switch (class) {
-    case DEADLINE_HEAD:
-        return c->timeouts.head;
-    case DEADLINE_BODY:
-        return c->timeouts.body;
-    case DEADLINE_CONNECT:
-        return c->timeouts.connect;
-    case DEADLINE_REPLY:
-        return c->timeouts.reply;
-    case DEADLINE_RELAY:
-        return c->timeouts.relay;
-    case DEADLINE_IDLE:
-        return c->timeouts.idle;
-    case DEADLINE_LINGER:
-        return c->timeouts.linger;
+    case DEADLINE_HEAD: return c->timeouts.head;
+    case DEADLINE_BODY: return c->timeouts.body;
+    case DEADLINE_CONNECT: return c->timeouts.connect;
+    case DEADLINE_REPLY: return c->timeouts.reply;
+    case DEADLINE_RELAY: return c->timeouts.relay;
+    case DEADLINE_IDLE: return c->timeouts.idle;
+    case DEADLINE_LINGER: return c->timeouts.linger;
     case DEADLINE_UPSTREAM_IDLE:
-    case DEADLINE_CLASSES:
-        break;
+    case DEADLINE_CLASSES: break;
     }
     return c->upstream.idle_ms;
 }
@@ -257,8 +245,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct worker *w = arg;
     worker_wake(w);
-    for (int class = 0; class < DEADLINE_CLASSES; class++)
-        expire(w, (enum deadline_class)class);
+    for (int class = 0; class < DEADLINE_CLASSES; class ++)
+        expire(w, (enum deadline_class) class);
     accept_resume(w);
     bool paused = false;
     for (unsigned i = 0; i < w->n_listeners; i++)
@@ -271,7 +259,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ the loop */
 
-/* Clients whose relays have moved their share of the last turn. One round: who joins now waits for the next turn. */
+/* Clients whose relays have moved their share of the last turn. One round: who joins now waits for the next
+ * turn. */
 static void run_ready(struct worker *w)
 {
     struct link round;

@@ -60,9 +60,9 @@ struct worker {
     /* clients */
     struct listener *listeners;
     unsigned n_listeners;
-    struct link clients;   /* of client.link */
+    struct link clients; /* of client.link */
     uint32_t n_clients;
-    struct link ready;     /* of client.ready_link: have work left from this turn */
+    struct link ready; /* of client.ready_link: have work left from this turn */
 
     /* replicas */
     struct seat **seats; /* by replica.index */
@@ -76,9 +76,9 @@ struct worker {
 
     struct deadlines deadlines;
     struct slab client_slab, exchange_slab, upstream_slab, buffer_slab;
-    uint16_t max_fields;   /* limits.headers at start */
-    uint64_t random;       /* state for lb_random */
-    uint64_t now_ns;       /* when the current event was noticed */
+    uint16_t max_fields; /* limits.headers at start */
+    uint64_t random;     /* state for lb_random */
+    uint64_t now_ns;     /* when the current event was noticed */
 
     struct worker_counters counters;
     struct histogram steps[STEP_COUNT];
@@ -91,7 +91,7 @@ struct worker_setup {
     struct view *view;    /* the first one: counts as switched */
     const int *listeners; /* one descriptor for each address of listen; the worker closes them */
     unsigned n_listeners;
-    uint64_t seed;        /* of its random state */
+    uint64_t seed; /* of its random state */
 };
 
 /* NULL with errno. The thread does not run yet. */

@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "world/config_cross.h"
@@ -24,9 +23,8 @@
 
 static struct config *make_defaults(void);
 static void read_options(struct config_reader *r, const struct config_node *root);
-static void find_plugins(const struct config_reader *r);
+static void find_plugins(struct config *c);
 static void find_command(const struct config_reader *r);
-static void sort_problems(struct problems *problems, size_t first, char *const *files);
 
 struct config *config_load(const char *path, struct problems *problems)
 {
@@ -64,9 +62,9 @@ struct config *config_load_partial(const char *path, struct problems *problems)
     config_check_names(&file.root, problems);
     read_options(&r, &file.root);
     config_check_pairs(&r);
-    find_plugins(&r);
+    find_plugins(c);
     find_command(&r);
-    sort_problems(problems, first, c->files);
+    config_sort_problems(c, problems, first);
     free(r.places);
     free(r.bad);
     config_file_close(&file);
@@ -117,13 +115,13 @@ static struct config *make_defaults(void)
     struct config *c = mem_zero(1, sizeof *c);
     c->refs = 1;
     c->files = mem_zero(1, sizeof *c->files);
-    struct problems problems = {0};
+    struct problems problems = { 0 };
     struct config_file file;
     bool good = config_file_open_text(&file, text, &problems);
     assert(good);
     for (size_t i = 0; good && i < config_n_options; i++) {
         const struct config_option *o = &config_options[i];
-        struct config_reader r = {.config = c, .problems = &problems};
+        struct config_reader r = { .config = c, .problems = &problems };
         good = o->type->read(&r, o, config_tree_find(&file.root, o->name));
         assert(good); /* a default outside its own bounds */
     }
@@ -146,16 +144,12 @@ static void read_options(struct config_reader *r, const struct config_node *root
 
 /* ------------------------------------------------------------------ what the file leaves to the installation */
 
-static void find_plugins(const struct config_reader *r)
+/* Whether there is a plugin, and even whether there is the directory, strategy.c finds out with the plugin's name. */
+static void find_plugins(struct config *c)
 {
-    struct config *c = r->config;
-    struct stat st;
     if (!*c->plugin_dir) {
         free(c->plugin_dir);
         c->plugin_dir = config_path_plugins(c->directory);
-    } else if (stat(c->plugin_dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
-        problem_add(r->problems, config_place_of(r, "plugin_dir"), NULL, "plugin_dir: there is no directory \"%s\"",
-                    c->plugin_dir);
     }
 }
 
@@ -172,10 +166,9 @@ static void find_command(const struct config_reader *r)
     char *found = is_path ? config_path_absolute(place.file, *program) : config_path_find(*program);
     bool runs = found && config_path_is_program(found);
     if (!runs && r->config->replicas.driver == DRIVER_PROCESS) {
-        problem_add(r->problems, place, is_path ? NULL : "a path is relative to the file that names it",
-                    is_path ? "replicas.process.command: there is no program \"%s\""
-                            : "replicas.process.command: there is no program \"%s\" beside ringmaster or in PATH",
-                    is_path ? found : *program);
+        const char *hint = is_path ? NULL : "a path is relative to the file that names it";
+        problem_add(r->problems, place, hint, "replicas.process.command: there is no program \"%s\"%s",
+                    found ? found : *program, is_path ? "" : " beside ringmaster or in PATH");
     }
     if (found) {
         free(*program);
@@ -203,13 +196,13 @@ static bool is_before(const struct problem *a, const struct problem *b, char *co
     return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
-/* By place, from `first` on; by insertion, which keeps equal ones in order and is quick on what is almost sorted. */
-static void sort_problems(struct problems *problems, size_t first, char *const *files)
+/* By insertion, which keeps equal ones in order and is quick on what is almost sorted. */
+void config_sort_problems(const struct config *c, struct problems *problems, size_t first)
 {
     for (size_t i = first + 1; i < problems->count; i++) {
         struct problem p = problems->items[i];
         size_t k = i;
-        for (; k > first && is_before(&p, &problems->items[k - 1], files); k--) {
+        for (; k > first && is_before(&p, &problems->items[k - 1], c->files); k--) {
             problems->items[k] = problems->items[k - 1];
         }
         problems->items[k] = p;

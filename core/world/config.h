@@ -6,8 +6,8 @@
  * Uses     libconfig, through config_read.c alone; the option table of config_options.c.
  * Thread   load: any. Reading: any. retain and release: control thread.
  *
- * One table (config_options.h) holds every option: name, type, bounds, default, unit, reloadable or not, one line
- * of help. --dump, docs/configuration.md and the checks all come from it.
+ * One table (config_options.h) holds every option: name, type, bounds, default, unit, reloadable or not, one
+ * line of help. --dump, docs/configuration.md and the checks all come from it.
  */
 #ifndef WORLD_CONFIG_H
 #define WORLD_CONFIG_H
@@ -71,7 +71,7 @@ struct config {
     char *directory; /* absolute; relative paths start here */
 
     struct config_list listen;
-    char *admin; /* "": no admin port */
+    char *admin;      /* "": no admin port */
     uint32_t workers; /* as configured; 0: one a core */
     char *plugin_dir; /* absolute, never empty once loaded */
     struct config_network *control_from;
@@ -93,7 +93,7 @@ struct config {
         uint32_t add_timeout_ms, stop_timeout_ms, drain_timeout_ms;
         uint32_t backoff_min_ms, backoff_max_ms, backoff_reset_ms;
         struct {
-            struct config_list command; /* command.items[0] is resolved: absolute, or found beside the program */
+            struct config_list command; /* items[0] is resolved: absolute, or found beside the program */
             uint16_t base_port;
             char *address; /* "127.0.0.1": where the child is told to be reached */
         } process;
@@ -113,23 +113,23 @@ struct config {
     } timeouts;
 
     struct {
-        uint32_t buffer;          /* bytes of one I/O buffer; not reloadable */
-        uint32_t head;            /* bytes of a request or reply head; at most buffer */
-        uint32_t target;          /* bytes of a request target: 414 above */
-        uint32_t headers;         /* fields in a head; not reloadable */
-        uint64_t body;            /* bytes of a request body, 0: any: 413 above */
-        uint32_t control_body;    /* bytes of a control route's body */
-        uint32_t replay;          /* bytes of a request body kept for a retry */
-        uint32_t turn_bytes;      /* bytes one relay moves in one turn of the loop */
-        uint32_t connections;     /* clients at once, all workers together */
+        uint32_t buffer;                  /* bytes of one I/O buffer; not reloadable */
+        uint32_t head;                    /* bytes of a request or reply head; at most buffer */
+        uint32_t target;                  /* bytes of a request target: 414 above */
+        uint32_t headers;                 /* fields in a head; not reloadable */
+        uint64_t body;                    /* bytes of a request body, 0: any: 413 above */
+        uint32_t control_body;            /* bytes of a control route's body */
+        uint32_t replay;                  /* bytes of a request body kept for a retry */
+        uint32_t turn_bytes;              /* bytes one relay moves in one turn of the loop */
+        uint32_t connections;             /* clients at once, all workers together */
         uint32_t requests_per_connection; /* 0: any */
-        uint32_t history;         /* request ids kept a replica */
+        uint32_t history;                 /* request ids kept a replica */
     } limits;
 
     struct {
-        uint32_t attempts;        /* tries of one request, the first one included */
-        uint32_t budget_percent;  /* retries after time-outs, of requests in flight … */
-        uint32_t budget_min;      /* … but at least so many at once */
+        uint32_t attempts;       /* tries of one request, the first one included */
+        uint32_t budget_percent; /* retries after time-outs, of requests in flight … */
+        uint32_t budget_min;     /* … but at least so many at once */
     } retry;
 
     struct {
@@ -147,14 +147,18 @@ struct config {
     char **files; /* every file that was read, ends with NULL: places point into these names */
 };
 
-/* Reads path and checks everything. Returns a configuration with one reference when problems stayed empty, else NULL:
- * a syntax error stands alone, semantic errors come all together. */
+/* Reads path and checks everything. Returns a configuration with one reference when problems stayed empty,
+ * else NULL: a syntax error stands alone, semantic errors come all together. */
 struct config *config_load(const char *path, struct problems *problems);
 
-/* The same, but semantic errors do not keep the configuration back: what was refused has its default. NULL only when the
- * file cannot be read or has a syntax error. For a caller that wants the plugins' problems (strategy_make) in the same
- * list; such a configuration must never run when problems were added. */
+/* The same, but semantic errors do not keep the configuration back: what was refused has its default. NULL
+ * only when the file cannot be read or has a syntax error. For a caller that wants the plugins' problems
+ * (strategy_make) in the same list; such a configuration must never run when problems were added. */
 struct config *config_load_partial(const char *path, struct problems *problems);
+
+/* Puts the problems from number `first` on into the order of the files that c was read from, then of their
+ * places. */
+void config_sort_problems(const struct config *c, struct problems *problems, size_t first);
 
 void config_retain(struct config *c);
 void config_release(struct config *c);
@@ -165,20 +169,22 @@ void config_dump(const struct config *c, FILE *out);
 /* The reference of all options as Markdown (docs/configuration.md). */
 void config_print_reference(FILE *out);
 
-/* Dotted names of the options that differ ("strategy.hash", "health.interval_ms"), sorted as in the table, ending with
- * NULL; free each and the array with config_names_free. restart receives those among them that only a restart applies. */
+/* Dotted names of the options that differ ("strategy.hash", "health.interval_ms"), sorted as in the table,
+ * ending with NULL; free each and the array with config_names_free. restart receives those among them that
+ * only a restart applies. */
 char **config_diff(const struct config *a, const struct config *b, char ***restart);
 void config_names_free(char **names);
 
-/* A copy of `next` in which every option that needs a restart has the value of `running` (what a reload may run).
- * Returns it with one reference. */
+/* A copy of `next` in which every option that needs a restart has the value of `running` (what a reload may
+ * run). Returns it with one reference. */
 struct config *config_merge_running(const struct config *running, const struct config *next);
 
 /* True when the address (v4 or v6 socket address) is inside control_from. */
 struct sockaddr;
 bool config_allows_control(const struct config *c, const struct sockaddr *peer);
 
-/* Splits "host:port", "[v6]:port", ":port" or "port" into a socket address. Numeric only. Returns its length, or 0. */
+/* Splits "host:port", "[v6]:port", ":port" or "port" into a socket address. Numeric only. Returns its length,
+ * or 0. */
 struct sockaddr_storage;
 unsigned config_parse_address(const char *text, struct sockaddr_storage *out);
 

@@ -42,7 +42,8 @@ static char **parts_of(const char *group)
         }
         name += len > 0 ? len + 1 : 0;
         size_t part = strcspn(name, ".");
-        bool again = count > 0 && strlen(parts[count - 1]) == part && strncmp(parts[count - 1], name, part) == 0;
+        bool again =
+            count > 0 && strlen(parts[count - 1]) == part && strncmp(parts[count - 1], name, part) == 0;
         if (!again) {
             parts[count++] = mem_text_n(name, part);
         }
@@ -133,7 +134,7 @@ struct place config_place_of(const struct config_reader *r, const char *option)
 {
     struct place place = r->places[row_of(option)];
     if (place.line == 0) {
-        place = (struct place){.file = r->config->path};
+        place = (struct place){ .file = r->config->path };
     }
     return place;
 }
@@ -142,12 +143,12 @@ struct place config_place_of(const struct config_reader *r, const char *option)
 static const struct {
     const char *less, *more;
 } pairs[] = {
-    {"replicas.count", "replicas.max"},
-    {"replicas.backoff_min_ms", "replicas.backoff_max_ms"},
-    {"health.unready_after", "health.dead_after"},
-    {"limits.head", "limits.buffer"},
-    {"limits.target", "limits.head"},
-    {"limits.replay", "limits.buffer"},
+    { "replicas.count", "replicas.max" },
+    { "replicas.backoff_min_ms", "replicas.backoff_max_ms" },
+    { "health.unready_after", "health.dead_after" },
+    { "limits.head", "limits.buffer" },
+    { "limits.target", "limits.head" },
+    { "limits.replay", "limits.buffer" },
 };
 
 static uint32_t number_of(const struct config_reader *r, const char *option)
@@ -164,8 +165,8 @@ static void check_order(const struct config_reader *r, const char *less, const c
     const char *written = is_written(r, less) ? less : more;
     const char *other = written == less ? more : less;
     char *hint = is_written(r, other) ? NULL : mem_format("%s has its default; write it too", other);
-    problem_add(r->problems, config_place_of(r, written), hint, "%s (%" PRIu32 ") must not be above %s (%" PRIu32 ")",
-                less, a, more, b);
+    problem_add(r->problems, config_place_of(r, written), hint,
+                "%s (%" PRIu32 ") must not be above %s (%" PRIu32 ")", less, a, more, b);
     free(hint);
 }
 
@@ -174,7 +175,8 @@ static void check_order(const struct config_reader *r, const char *less, const c
 static bool same_address(const char *a, const char *b)
 {
     struct sockaddr_storage x, y;
-    return config_parse_address(a, &x) > 0 && config_parse_address(b, &y) > 0 && memcmp(&x, &y, sizeof x) == 0;
+    return config_parse_address(a, &x) > 0 && config_parse_address(b, &y) > 0 &&
+           memcmp(&x, &y, sizeof x) == 0;
 }
 
 static void check_listeners(const struct config_reader *r)
@@ -183,7 +185,8 @@ static void check_listeners(const struct config_reader *r)
     for (size_t i = 1; i < listen->count; i++) {
         for (size_t k = 0; k < i; k++) {
             if (same_address(listen->items[i], listen->items[k])) {
-                problem_add(r->problems, listen->places[i], NULL, "listen: \"%s\" stands twice", listen->items[i]);
+                problem_add(r->problems, listen->places[i], NULL, "listen: \"%s\" stands twice",
+                            listen->items[i]);
                 break;
             }
         }
@@ -220,7 +223,7 @@ static void check_member_names(const struct config_reader *r)
     size_t count = r->config->replicas.n_members;
     struct named *names = mem_zero(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++) {
-        names[i] = (struct named){name_of(&members[i], i), i};
+        names[i] = (struct named){ name_of(&members[i], i), i };
     }
     qsort(names, count, sizeof *names, compare_named);
     for (size_t i = 1; i < count; i++) {
@@ -247,13 +250,15 @@ static void check_static(const struct config_reader *r)
     }
     if (count > max && !is_bad(r, "replicas.max")) {
         bool listed = is_written(r, "replicas.static.addresses");
-        problem_add(r->problems, config_place_of(r, listed ? "replicas.static.addresses" : "replicas.static.members"),
+        problem_add(r->problems,
+                    config_place_of(r, listed ? "replicas.static.addresses" : "replicas.static.members"),
                     NULL, "replicas.static names %zu replicas, and replicas.max is %zu", count, max);
     }
     if (count == 0 && r->config->replicas.driver == DRIVER_STATIC) {
-        problem_add(r->problems, config_place_of(r, "replicas.driver"),
-                    "write replicas = { static = { addresses = [ \"127.0.0.1:8001\" ]; }; };",
-                    "the driver \"static\" has no replicas: both static.addresses and static.members are empty");
+        problem_add(
+            r->problems, config_place_of(r, "replicas.driver"),
+            "write replicas = { static = { addresses = [ \"127.0.0.1:8001\" ]; }; };",
+            "the driver \"static\" has no replicas: both static.addresses and static.members are empty");
     }
     check_member_names(r);
 }

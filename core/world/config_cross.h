@@ -14,7 +14,8 @@
 /* Adds a problem for every setting below root that is no option, and for every group that is none. */
 void config_check_names(const struct config_node *root, struct problems *problems);
 
-/* Adds a problem for every pair of options that do not go together. An option that was refused is left out. */
+/* Adds a problem for every pair of options that do not go together. An option that was refused is left out.
+ * */
 void config_check_pairs(const struct config_reader *r);
 
 /* Where an option's value is written; the main file without a line when it has its default. */

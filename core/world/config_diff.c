@@ -62,7 +62,7 @@ struct config *config_merge_running(const struct config *running, const struct c
     merged->directory = mem_text(next->directory);
     merged->files = mem_zero(1, sizeof *merged->files);
     for (size_t i = 0; next->files[i]; i++) {
-        config_keep_place(merged, (struct place){.file = next->files[i]});
+        config_keep_place(merged, (struct place){ .file = next->files[i] });
     }
     for (size_t i = 0; i < config_n_options; i++) {
         const struct config_option *o = &config_options[i];

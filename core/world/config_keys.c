@@ -14,7 +14,9 @@
 #include "world/config_types.h"
 
 /* In the order of enum config_key_source; the first three take a name. */
-static const char *const sources[] = {"query", "header", "cookie", "path", "uri", "client_ip", "random", NULL};
+static const char *const sources[] = {
+    "query", "header", "cookie", "path", "uri", "client_ip", "random", NULL
+};
 _Static_assert(sizeof sources / sizeof *sources == KEY_RANDOM + 2, "a word for every source of a key");
 
 static bool has_name(enum config_key_source source)
@@ -91,7 +93,8 @@ static void free_keys(struct config_key *keys, size_t count)
     free(keys);
 }
 
-static void replace_keys(struct config *c, const struct config_option *o, struct config_key *keys, size_t count)
+static void replace_keys(struct config *c, const struct config_option *o, struct config_key *keys,
+                         size_t count)
 {
     free_keys(*keys_of(c, o), *config_count(c, o));
     *keys_of(c, o) = keys;
@@ -114,7 +117,8 @@ static bool read_keys(struct config_reader *r, const struct config_option *o, co
         char *hint = NULL;
         const char *complaint = parse_key(entry->text, &keys[i], &hint);
         if (complaint) {
-            problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text, complaint);
+            problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text,
+                        complaint);
             good = false;
         }
         free(hint);
@@ -133,7 +137,8 @@ static void print_keys(const struct config *c, const struct config_option *o, FI
     fputs("[ ", out);
     for (size_t i = 0; i < *config_count(c, o); i++) {
         const struct config_key *key = &(*keys_of(c, o))[i];
-        char *text = mem_format("%s%s%s", sources[key->source], key->name ? ":" : "", key->name ? key->name : "");
+        char *text =
+            mem_format("%s%s%s", sources[key->source], key->name ? ":" : "", key->name ? key->name : "");
         fputs(i > 0 ? ", " : "", out);
         config_print_text(out, text);
         free(text);
@@ -168,5 +173,6 @@ static void clear_keys(struct config *c, const struct config_option *o)
     replace_keys(c, o, NULL, 0);
 }
 
-const struct config_type config_keys_type = {"list of key sources", read_keys, print_keys,
-                                             equal_keys,            copy_keys, clear_keys};
+const struct config_type config_keys_type = {
+    "list of key sources", read_keys, print_keys, equal_keys, copy_keys, clear_keys
+};

@@ -50,7 +50,8 @@ static void free_members(struct config_member *members, size_t count)
 
 /* ------------------------------------------------------------------ addresses */
 
-static bool read_addresses(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+static bool read_addresses(struct config_reader *r, const struct config_option *o,
+                           const struct config_node *node)
 {
     if (!config_check_list(r, o, node)) {
         return false;
@@ -66,9 +67,9 @@ static bool read_addresses(struct config_reader *r, const struct config_option *
     }
     struct config_member *members = mem_zero(node->n_children + 1, sizeof *members);
     for (size_t i = 0; i < node->n_children; i++) {
-        members[i] = (struct config_member){.address = mem_text(node->children[i].text),
-                                            .weight = 1,
-                                            .place = node->children[i].value_place};
+        members[i] = (struct config_member){ .address = mem_text(node->children[i].text),
+                                             .weight = 1,
+                                             .place = node->children[i].value_place };
     }
     free_members(*members_of(r->config, o), *config_count(r->config, o));
     *members_of(r->config, o) = members;
@@ -104,10 +105,10 @@ static void copy_all(struct config *to, const struct config *from, const struct 
     struct config_member *members = mem_zero(count + 1, sizeof *members);
     for (size_t i = 0; i < count; i++) {
         const struct config_member *theirs = &(*members_of(from, o))[i];
-        members[i] = (struct config_member){.address = mem_text(theirs->address),
-                                            .name = mem_text(theirs->name),
-                                            .weight = theirs->weight,
-                                            .place = config_keep_place(to, theirs->place)};
+        members[i] = (struct config_member){ .address = mem_text(theirs->address),
+                                             .name = mem_text(theirs->name),
+                                             .weight = theirs->weight,
+                                             .place = config_keep_place(to, theirs->place) };
     }
     free_members(*members_of(to, o), *config_count(to, o));
     *members_of(to, o) = members;
@@ -121,8 +122,8 @@ static void clear_all(struct config *c, const struct config_option *o)
     *config_count(c, o) = 0;
 }
 
-const struct config_type config_addresses_type = {"list of addresses", read_addresses, print_addresses,
-                                                  equal_addresses,     copy_all,       clear_all};
+const struct config_type config_addresses_type = { "list of addresses", read_addresses, print_addresses,
+                                                   equal_addresses,     copy_all,       clear_all };
 
 /* ------------------------------------------------------------------ members */
 
@@ -130,7 +131,7 @@ const struct config_type config_addresses_type = {"list of addresses", read_addr
 static bool read_field(struct config_reader *r, const char *group, const struct config_node *node,
                        struct config_member *out)
 {
-    static const char *const fields[] = {"address", "weight", "name", NULL};
+    static const char *const fields[] = { "address", "weight", "name", NULL };
     char *name = mem_format("%s: %s", group, node->name);
     bool is_address = strcmp(node->name, "address") == 0, is_name = strcmp(node->name, "name") == 0;
     bool good = false;
@@ -140,7 +141,8 @@ static bool read_field(struct config_reader *r, const char *group, const struct 
         out->weight = (uint32_t)weight;
     } else if (!is_address && !is_name) {
         const char *near = problem_nearest(node->name, fields);
-        char *hint = near ? mem_format("did you mean \"%s\"?", near) : mem_text("a member has address, weight, name");
+        char *hint =
+            near ? mem_format("did you mean \"%s\"?", near) : mem_text("a member has address, weight, name");
         problem_add(r->problems, node->name_place, hint, "%s: unknown field \"%s\"", group, node->name);
         free(hint);
     } else if (node->kind != CONFIG_KIND_TEXT) {
@@ -158,7 +160,7 @@ static bool read_field(struct config_reader *r, const char *group, const struct 
 static bool read_member(struct config_reader *r, const char *group, const struct config_node *node,
                         struct config_member *out)
 {
-    *out = (struct config_member){.weight = 1, .place = node->value_place};
+    *out = (struct config_member){ .weight = 1, .place = node->value_place };
     bool good = true;
     for (size_t i = 0; i < node->n_children; i++) {
         good = read_field(r, group, &node->children[i], out) && good;
@@ -171,7 +173,8 @@ static bool read_member(struct config_reader *r, const char *group, const struct
     return good;
 }
 
-static bool read_members(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+static bool read_members(struct config_reader *r, const struct config_option *o,
+                         const struct config_node *node)
 {
     if (!config_check_list(r, o, node)) {
         return false;
@@ -180,8 +183,8 @@ static bool read_members(struct config_reader *r, const struct config_option *o,
     struct config_member *members = mem_zero(node->n_children + 1, sizeof *members);
     for (size_t i = 0; i < node->n_children; i++) {
         const struct config_node *entry = &node->children[i];
-        good = config_check_entry(r, o, entry, CONFIG_KIND_GROUP) && read_member(r, o->name, entry, &members[i]) &&
-               good;
+        good = config_check_entry(r, o, entry, CONFIG_KIND_GROUP) &&
+               read_member(r, o->name, entry, &members[i]) && good;
     }
     if (!good) {
         free_members(members, node->n_children);
@@ -243,5 +246,5 @@ static void clear_nothing(struct config *c, const struct config_option *o)
     (void)c, (void)o;
 }
 
-const struct config_type config_members_type = {"list of members", read_members, print_members,
-                                                equal_members,     copy_nothing, clear_nothing};
+const struct config_type config_members_type = { "list of members", read_members, print_members,
+                                                 equal_members,     copy_nothing, clear_nothing };

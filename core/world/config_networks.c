@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "world/config_types.h"
 
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 /* ------------------------------------------------------------------ host:port */
 
@@ -145,7 +145,8 @@ static struct config_network **networks_of(const struct config *c, const struct 
     return config_field(c, o);
 }
 
-static bool read_networks(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+static bool read_networks(struct config_reader *r, const struct config_option *o,
+                          const struct config_node *node)
 {
     if (!config_check_list(r, o, node)) {
         return false;
@@ -161,7 +162,8 @@ static bool read_networks(struct config_reader *r, const struct config_option *o
         char *hint = NULL;
         const char *complaint = parse_network(entry->text, &networks[i], &hint);
         if (complaint) {
-            problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text, complaint);
+            problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text,
+                        complaint);
             good = false;
         }
         free(hint);
@@ -220,8 +222,8 @@ static void clear_networks(struct config *c, const struct config_option *o)
     *config_count(c, o) = 0;
 }
 
-const struct config_type config_networks_type = {"list of networks", read_networks, print_networks,
-                                                 equal_networks,     copy_networks, clear_networks};
+const struct config_type config_networks_type = { "list of networks", read_networks, print_networks,
+                                                  equal_networks,     copy_networks, clear_networks };
 
 /* ------------------------------------------------------------------ who may call */
 

@@ -22,152 +22,206 @@ enum {
     REPLICAS_MAX = 65536 /* what replicas.max can be */
 };
 
-static const char *const drivers[] = {[DRIVER_PROCESS] = "process", [DRIVER_STATIC] = "static", NULL};
+static const char *const drivers[] = { [DRIVER_PROCESS] = "process", [DRIVER_STATIC] = "static", NULL };
 static const char *const replacements[] = {
-    [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL};
+    [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL
+};
 static const char *const levels[] = {
-    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL};
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL
+};
 
 /* The columns that most rows share: name, type, field, bounds, default; the rest of a row follows by name. */
-#define FIELD(field_) .offset = offsetof(struct config, field_), .size = sizeof(((struct config *)0)->field_)
+#define FIELD(field_)           .offset = offsetof(struct config, field_), .size = sizeof(((struct config *)0)->field_)
 #define COUNTED(field_, count_) FIELD(field_), .count_offset = offsetof(struct config, count_)
-#define INTEGER(field_, min_, max_, dflt_)                                                                           \
-    .name = #field_, .type = &config_integer_type, FIELD(field_), .min = (min_), .max = (max_), .dflt = (dflt_)
-#define MS(field_, min_, max_, dflt_) INTEGER(field_, min_, max_, dflt_), .unit = "ms"
+#define INTEGER(field_, min_, max_, dflt_)                                                      \
+    .name = #field_, .type = &config_integer_type, FIELD(field_), .min = (min_), .max = (max_), \
+    .dflt = (dflt_)
+#define MS(field_, min_, max_, dflt_)    INTEGER(field_, min_, max_, dflt_), .unit = "ms"
 #define BYTES(field_, min_, max_, dflt_) INTEGER(field_, min_, max_, dflt_), .unit = "bytes"
-#define WORD(field_, words_, dflt_)                                                                                  \
+#define WORD(field_, words_, dflt_) \
     .name = #field_, .type = &config_word_type, FIELD(field_), .words = (words_), .dflt = (dflt_)
-#define TEXT(field_, type_, min_, max_, dflt_)                                                                       \
+#define TEXT(field_, type_, min_, max_, dflt_) \
     .name = #field_, .type = &(type_), FIELD(field_), .min = (min_), .max = (max_), .dflt = (dflt_)
-#define PLUGIN(field_, min_, dflt_)                                                                                  \
-    .name = #field_, .type = &config_plugin_type, FIELD(field_), .min = (min_), .max = TEXT_MAX, .dflt = (dflt_)
-#define PLUGIN_OPTIONS(field_) .name = #field_ "_options", .type = &config_plugin_options_type, FIELD(field_), .dflt = "{ }"
+#define PLUGIN(field_, min_, dflt_)                                                              \
+    .name = #field_, .type = &config_plugin_type, FIELD(field_), .min = (min_), .max = TEXT_MAX, \
+    .dflt = (dflt_)
+#define PLUGIN_OPTIONS(field_) \
+    .name = #field_ "_options", .type = &config_plugin_options_type, FIELD(field_), .dflt = "{ }"
 
 const struct config_option config_options[] = {
-    {TEXT(listen, config_texts_type, 1, 64, "[ \"0.0.0.0:5000\" ]"), .check = config_check_listen_address,
-     .when = CONFIG_AT_RESTART, .help = "Where clients connect: one or more of host:port, [v6]:port or :port."},
-    {TEXT(admin, config_text_type, 0, 64, "\"127.0.0.1:9901\""), .check = config_check_listen_address,
-     .when = CONFIG_AT_RESTART, .help = "Where /_lb/ answers: state and control. \"\": nowhere."},
-    {INTEGER(workers, 0, 64, "0"), .when = CONFIG_AT_RESTART,
-     .help = "Threads that carry traffic; 0 is one for each core."},
-    {TEXT(plugin_dir, config_path_type, 0, TEXT_MAX, "\"\""),
-     .help = "Where NAME.so is looked for. \"\": ../plugins or the installed place, seen from the program, else plugins "
-             "beside this file."},
-    {.name = "control_from", .type = &config_networks_type, COUNTED(control_from, n_control_from), .min = 0,
-     .max = 1024, .dflt = "[ \"127.0.0.0/8\", \"::1/128\" ]",
-     .help = "Who may call the routes that change something: addresses and networks. An empty list is nobody."},
-    {TEXT(control_token, config_text_type, 0, 256, "\"\""), .check = config_check_token,
-     .help = "What those callers must send besides, as Authorization: Bearer TOKEN. \"\": nothing."},
+    { TEXT(listen, config_texts_type, 1, 64, "[ \"0.0.0.0:5000\" ]"), .check = config_check_listen_address,
+      .when = CONFIG_AT_RESTART,
+      .help = "Where clients connect: one or more of host:port, [v6]:port or :port." },
+    { TEXT(admin, config_text_type, 0, 64, "\"127.0.0.1:9901\""), .check = config_check_listen_address,
+      .when = CONFIG_AT_RESTART, .help = "Where /_lb/ answers: state and control. \"\": nowhere." },
+    { INTEGER(workers, 0, 64, "0"), .when = CONFIG_AT_RESTART,
+      .help = "Threads that carry traffic; 0 is one for each core." },
+    { TEXT(plugin_dir, config_path_type, 0, TEXT_MAX, "\"\""),
+      .help =
+          "Where NAME.so is looked for. \"\": ../plugins or the installed place, seen from the program, else plugins "
+          "beside this file." },
+    { .name = "control_from",
+      .type = &config_networks_type,
+      COUNTED(control_from, n_control_from),
+      .min = 0,
+      .max = 1024,
+      .dflt = "[ \"127.0.0.0/8\", \"::1/128\" ]",
+      .help =
+          "Who may call the routes that change something: addresses and networks. An empty list is nobody." },
+    { TEXT(control_token, config_text_type, 0, 256, "\"\""), .check = config_check_token,
+      .help = "What those callers must send besides, as Authorization: Bearer TOKEN. \"\": nothing." },
 
-    {PLUGIN(strategy.scheduler, 1, "\"scheduler_ring\""),
-     .help = "The plugin that chooses the replica: a name in plugin_dir, or a path with a slash."},
-    {PLUGIN(strategy.hash, 0, "\"hash_murmur\""),
-     .help = "The plugin that turns keys and replicas into numbers. \"\": none, if the scheduler needs none."},
-    {PLUGIN(strategy.probe, 0, "\"probe_linear\""),
-     .help = "The plugin that says which slot is next when one is taken. \"\": none."},
-    {.name = "strategy.key", .type = &config_keys_type, COUNTED(strategy.keys, strategy.n_keys), .min = 1, .max = 16,
-     .dflt = "[ \"query:request_id\", \"header:x-request-id\", \"random\" ]",
-     .help = "What a request is known by, the first one present: query:NAME, header:NAME, cookie:NAME, path, uri, "
-             "client_ip, random."},
-    {PLUGIN_OPTIONS(strategy.scheduler), .help = "Options of the scheduler; each plugin has its own."},
-    {PLUGIN_OPTIONS(strategy.hash), .help = "Options of the hash."},
-    {PLUGIN_OPTIONS(strategy.probe), .help = "Options of the probe."},
+    { PLUGIN(strategy.scheduler, 1, "\"scheduler_ring\""),
+      .help = "The plugin that chooses the replica: a name in plugin_dir, or a path with a slash." },
+    { PLUGIN(strategy.hash, 0, "\"hash_murmur\""),
+      .help =
+          "The plugin that turns keys and replicas into numbers. \"\": none, if the scheduler needs none." },
+    { PLUGIN(strategy.probe, 0, "\"probe_linear\""),
+      .help = "The plugin that says which slot is next when one is taken. \"\": none." },
+    { .name = "strategy.key",
+      .type = &config_keys_type,
+      COUNTED(strategy.keys, strategy.n_keys),
+      .min = 1,
+      .max = 16,
+      .dflt = "[ \"query:request_id\", \"header:x-request-id\", \"random\" ]",
+      .help =
+          "What a request is known by, the first one present: query:NAME, header:NAME, cookie:NAME, path, uri, "
+          "client_ip, random." },
+    { PLUGIN_OPTIONS(strategy.scheduler), .help = "Options of the scheduler; each plugin has its own." },
+    { PLUGIN_OPTIONS(strategy.hash), .help = "Options of the hash." },
+    { PLUGIN_OPTIONS(strategy.probe), .help = "Options of the probe." },
 
-    {WORD(replicas.driver, drivers, "\"process\""), .when = CONFIG_AT_RESTART,
-     .help = "Who runs the replicas: \"process\", child processes of the balancer; \"static\", somebody else."},
-    {INTEGER(replicas.count, 0, REPLICAS_MAX, "3"), .help = "Replicas to run. The driver static runs those it is given."},
-    {INTEGER(replicas.max, 1, REPLICAS_MAX, "4096"), .help = "More than this many there will never be."},
-    {TEXT(replicas.name, config_text_type, 1, 63, "\"Server {n}\""), .check = config_check_name_pattern,
-     .help = "What replicas are called; {n} is 1, 2, 3 …"},
-    {WORD(replicas.replacement, replacements, "\"emergency\""),
-     .help = "The name of the one that replaces a dead replica: \"emergency\", emergency_NN; \"same\", the dead one's."},
-    {MS(replicas.add_timeout_ms, 1, DAY_MS, "10000"), .help = "/add gives up on a replica that is not ready by then."},
-    {MS(replicas.stop_timeout_ms, 1, DAY_MS, "5000"), .help = "From the polite signal to the one that kills."},
-    {MS(replicas.drain_timeout_ms, 1, DAY_MS, "30000"),
-     .help = "A removed replica may finish its requests for so long."},
-    {MS(replicas.backoff_min_ms, 1, DAY_MS, "100"), .help = "The wait before the second restart; the first is at once."},
-    {MS(replicas.backoff_max_ms, 1, DAY_MS, "10000"), .help = "Waits double up to this."},
-    {MS(replicas.backoff_reset_ms, 1, DAY_MS, "60000"), .help = "A replica that was ready for so long starts afresh."},
-    {TEXT(replicas.process.command, config_texts_type, 1, 256, "[ \"backend\" ]"), .with = "replicas.driver",
-     .help = "Program and arguments. A bare name is looked for beside the balancer, in its libexec, in PATH."},
-    {INTEGER(replicas.process.base_port, 1, 65535, "5001"), .with = "replicas.driver",
-     .help = "The first port that is tried for a replica; taken ones are skipped."},
-    {TEXT(replicas.process.address, config_text_type, 1, 64, "\"127.0.0.1\""), .check = config_check_host,
-     .with = "replicas.driver", .help = "The address at which the replicas listen."},
-    {.name = "replicas.static.addresses", .type = &config_addresses_type,
-     COUNTED(replicas.members, replicas.n_members), .min = 0, .max = REPLICAS_MAX, .dflt = "[ ]",
-     .with = "replicas.driver", .help = "Replicas that run already: host:port, each of weight 1."},
-    {.name = "replicas.static.members", .type = &config_members_type, COUNTED(replicas.members, replicas.n_members),
-     .min = 0, .max = REPLICAS_MAX, .dflt = "( )", .with = "replicas.driver",
-     .help = "More of them, with weight (1 to 65535) and name: ( { address = \"…\"; weight = 2; name = \"…\"; }, … )."},
+    { WORD(replicas.driver, drivers, "\"process\""), .when = CONFIG_AT_RESTART,
+      .help =
+          "Who runs the replicas: \"process\", child processes of the balancer; \"static\", somebody else." },
+    { INTEGER(replicas.count, 0, REPLICAS_MAX, "3"), .with = "replicas.driver",
+      .help = "Replicas to run. The driver static runs those it is given." },
+    { INTEGER(replicas.max, 1, REPLICAS_MAX, "4096"), .with = "replicas.driver",
+      .help = "More than this many there will never be." },
+    { TEXT(replicas.name, config_text_type, 1, 63, "\"Server {n}\""), .check = config_check_name_pattern,
+      .help = "What replicas are called; {n} is 1, 2, 3 …" },
+    { WORD(replicas.replacement, replacements, "\"emergency\""),
+      .help =
+          "The name of the one that replaces a dead replica: \"emergency\", emergency_NN; \"same\", the dead one's." },
+    { MS(replicas.add_timeout_ms, 1, DAY_MS, "10000"),
+      .help = "/add gives up on a replica that is not ready by then." },
+    { MS(replicas.stop_timeout_ms, 1, DAY_MS, "5000"),
+      .help = "From the polite signal to the one that kills." },
+    { MS(replicas.drain_timeout_ms, 1, DAY_MS, "30000"),
+      .help = "A removed replica may finish its requests for so long." },
+    { MS(replicas.backoff_min_ms, 1, DAY_MS, "100"),
+      .help = "The wait before the second restart; the first is at once." },
+    { MS(replicas.backoff_max_ms, 1, DAY_MS, "10000"), .help = "Waits double up to this." },
+    { MS(replicas.backoff_reset_ms, 1, DAY_MS, "60000"),
+      .help = "A replica that was ready for so long starts afresh." },
+    { TEXT(replicas.process.command, config_texts_type, 1, 256, "[ \"backend\" ]"), .with = "replicas.driver",
+      .help =
+          "Program and arguments. A bare name is looked for beside the balancer, in its libexec, in PATH." },
+    { INTEGER(replicas.process.base_port, 1, 65535, "5001"), .with = "replicas.driver",
+      .help = "The first port that is tried for a replica; taken ones are skipped." },
+    { TEXT(replicas.process.address, config_text_type, 1, 64, "\"127.0.0.1\""), .check = config_check_host,
+      .with = "replicas.driver", .help = "The address at which the replicas listen." },
+    { .name = "replicas.static.addresses",
+      .type = &config_addresses_type,
+      COUNTED(replicas.members, replicas.n_members),
+      .min = 0,
+      .max = REPLICAS_MAX,
+      .dflt = "[ ]",
+      .with = "replicas.driver",
+      .help = "Replicas that run already: host:port, each of weight 1." },
+    { .name = "replicas.static.members",
+      .type = &config_members_type,
+      COUNTED(replicas.members, replicas.n_members),
+      .min = 0,
+      .max = REPLICAS_MAX,
+      .dflt = "( )",
+      .with = "replicas.driver",
+      .help =
+          "More of them, with weight (1 to 65535) and name: ( { address = \"…\"; weight = 2; name = \"…\"; }, … )." },
 
-    {TEXT(health.path, config_text_type, 1, TEXT_MAX, "\"/heartbeat\""), .check = config_check_url_path,
-     .help = "What a heartbeat asks for; any 2xx is a good answer."},
-    {MS(health.interval_ms, 10, DAY_MS, "250"), .help = "From one heartbeat of a replica to the next."},
-    {MS(health.timeout_ms, 1, DAY_MS, "200"), .help = "A heartbeat not answered by then is a miss, and asked again at once."},
-    {MS(health.start_interval_ms, 1, DAY_MS, "5"), .help = "The same interval while a replica starts."},
-    {MS(health.start_timeout_ms, 1, DAY_MS, "10000"), .help = "Not ready for so long after its start: it is started again."},
-    {INTEGER(health.unready_after, 1, 1000, "2"), .help = "Misses in a row that take a replica out of rotation."},
-    {INTEGER(health.dead_after, 1, 100000, "20"), .help = "Misses in a row after which it is replaced."},
+    { TEXT(health.path, config_text_type, 1, TEXT_MAX, "\"/heartbeat\""), .check = config_check_url_path,
+      .help = "What a heartbeat asks for; any 2xx is a good answer." },
+    { MS(health.interval_ms, 10, DAY_MS, "250"), .help = "From one heartbeat of a replica to the next." },
+    { MS(health.timeout_ms, 1, DAY_MS, "200"),
+      .help = "A heartbeat not answered by then is a miss, and asked again at once." },
+    { MS(health.start_interval_ms, 1, DAY_MS, "5"), .help = "The same interval while a replica starts." },
+    { MS(health.start_timeout_ms, 1, DAY_MS, "10000"),
+      .help = "Not ready for so long after its start: it is started again." },
+    { INTEGER(health.unready_after, 1, 1000, "2"),
+      .help = "Misses in a row that take a replica out of rotation." },
+    { INTEGER(health.dead_after, 1, 100000, "20"), .help = "Misses in a row after which it is replaced." },
 
-    {MS(timeouts.head, 1, DAY_MS, "10000"), .help = "For a request's head to arrive, from its first byte: then 408."},
-    {MS(timeouts.body, 1, DAY_MS, "30000"), .help = "Between two pieces of a request's body: then 408."},
-    {MS(timeouts.connect, 1, DAY_MS, "1000"), .help = "For a connection to a replica: then the next one is tried."},
-    {MS(timeouts.reply, 1, DAY_MS, "30000"), .help = "For a reply's head, from the end of the request: then 504."},
-    {MS(timeouts.relay, 1, DAY_MS, "60000"), .help = "Between two pieces of a reply's body: then both sides are closed."},
-    {MS(timeouts.idle, 1, DAY_MS, "75000"), .help = "A client's connection may be silent for so long between requests."},
-    {MS(timeouts.linger, 1, DAY_MS, "2000"), .help = "A closing connection may still send for so long."},
-    {MS(timeouts.drain, 1, DAY_MS, "30000"), .help = "After SIGTERM requests may run for so long."},
+    { MS(timeouts.head, 1, DAY_MS, "10000"),
+      .help = "For a request's head to arrive, from its first byte: then 408." },
+    { MS(timeouts.body, 1, DAY_MS, "30000"), .help = "Between two pieces of a request's body: then 408." },
+    { MS(timeouts.connect, 1, DAY_MS, "1000"),
+      .help = "For a connection to a replica: then the next one is tried." },
+    { MS(timeouts.reply, 1, DAY_MS, "30000"),
+      .help = "For a reply's head, from the end of the request: then 504." },
+    { MS(timeouts.relay, 1, DAY_MS, "60000"),
+      .help = "Between two pieces of a reply's body: then both sides are closed." },
+    { MS(timeouts.idle, 1, DAY_MS, "75000"),
+      .help = "A client's connection may be silent for so long between requests." },
+    { MS(timeouts.linger, 1, DAY_MS, "2000"), .help = "A closing connection may still send for so long." },
+    { MS(timeouts.drain, 1, DAY_MS, "30000"), .help = "After SIGTERM requests may run for so long." },
 
-    {BYTES(limits.buffer, 4096, 65535, "16384"), .when = CONFIG_AT_RESTART,
-     .help = "One I/O buffer; a busy connection has two or three."},
-    {BYTES(limits.head, 1024, 65535, "16384"), .with = "limits.buffer",
-     .help = "The head of a request (then 431) or reply; at most limits.buffer."},
-    {BYTES(limits.target, 256, 65535, "8192"), .with = "limits.buffer",
-     .help = "The target in a request's first line: then 414; at most limits.head."},
-    {INTEGER(limits.headers, 16, 1000, "100"), .when = CONFIG_AT_RESTART, .help = "Fields in a head: then 431."},
-    {BYTES(limits.body, 0, INT64_C(1) << 50, "0"), .help = "The body of a request: then 413. 0: any."},
-    {BYTES(limits.control_body, 1024, 16 << 20, "65536"), .help = "The body of a request to a control route: then 413."},
-    {BYTES(limits.replay, 0, 65535, "16384"), .with = "limits.buffer",
-     .help = "A request body up to this is kept for a retry; at most limits.buffer."},
-    {BYTES(limits.turn_bytes, 4096, 1 << 30, "262144"),
-     .help = "What one connection may move before the others get their turn."},
-    {INTEGER(limits.connections, 1, 1000000, "10000"), .help = "Clients connected at once; more are refused."},
-    {INTEGER(limits.requests_per_connection, 0, INT32_MAX, "0"),
-     .help = "After so many a client's connection is closed. 0: any."},
-    {INTEGER(limits.history, 0, 1000000, "16384"),
-     .help = "Request ids kept of each replica, for /requests/NAME. A history begun keeps its size. 0: none."},
+    { BYTES(limits.buffer, 4096, 65535, "16384"), .when = CONFIG_AT_RESTART,
+      .help = "One I/O buffer; a busy connection has two or three." },
+    { BYTES(limits.head, 1024, 65535, "16384"), .with = "limits.buffer",
+      .help = "The head of a request (then 431) or reply; at most limits.buffer." },
+    { BYTES(limits.target, 256, 65535, "8192"), .with = "limits.buffer",
+      .help = "The target in a request's first line: then 414; at most limits.head." },
+    { INTEGER(limits.headers, 16, 1000, "100"), .when = CONFIG_AT_RESTART,
+      .help = "Fields in a head: then 431." },
+    { BYTES(limits.body, 0, INT64_C(1) << 50, "0"), .help = "The body of a request: then 413. 0: any." },
+    { BYTES(limits.control_body, 1024, 16 << 20, "65536"),
+      .help = "The body of a request to a control route: then 413." },
+    { BYTES(limits.replay, 0, 65535, "16384"), .with = "limits.buffer",
+      .help = "A request body up to this is kept for a retry; at most limits.buffer." },
+    { BYTES(limits.turn_bytes, 4096, 1 << 30, "262144"),
+      .help = "What one connection may move before the others get their turn." },
+    { INTEGER(limits.connections, 1, 1000000, "10000"),
+      .help = "Clients connected at once; more are refused." },
+    { INTEGER(limits.requests_per_connection, 0, INT32_MAX, "0"),
+      .help = "After so many a client's connection is closed. 0: any." },
+    { INTEGER(limits.history, 0, 1000000, "16384"),
+      .help =
+          "Request ids kept of each replica, for /requests/NAME. A history begun keeps its size. 0: none." },
 
-    {INTEGER(retry.attempts, 1, 100, "3"), .help = "Replicas that one request is tried on, the first one included."},
-    {INTEGER(retry.budget_percent, 0, 100, "20"), .unit = "percent",
-     .help = "Retries after time-outs and 5xx, of the requests in flight …"},
-    {INTEGER(retry.budget_min, 0, 1000000, "64"), .help = "… but so many at once in any case."},
+    { INTEGER(retry.attempts, 1, 100, "3"),
+      .help = "Replicas that one request is tried on, the first one included." },
+    { INTEGER(retry.budget_percent, 0, 100, "20"), .unit = "percent",
+      .help = "Retries after time-outs and 5xx, of the requests in flight …" },
+    { INTEGER(retry.budget_min, 0, 1000000, "64"), .help = "… but so many at once in any case." },
 
-    {INTEGER(upstream.idle, 0, 65536, "128"), .help = "Idle connections kept for each replica by each worker."},
-    {MS(upstream.idle_ms, 1, DAY_MS, "30000"), .help = "For so long."},
-    {MS(upstream.safe_idle_ms, 0, DAY_MS, "1000"),
-     .help = "A request that must not be sent twice takes a connection idle for less than this, or a new one."},
+    { INTEGER(upstream.idle, 0, 65536, "128"),
+      .help = "Idle connections kept for each replica by each worker." },
+    { MS(upstream.idle_ms, 1, DAY_MS, "30000"), .help = "For so long." },
+    { MS(upstream.safe_idle_ms, 0, DAY_MS, "1000"),
+      .help =
+          "A request that must not be sent twice takes a connection idle for less than this, or a new one." },
 
-    {TEXT(log.file, config_path_type, 0, TEXT_MAX, "\"\""),
-     .help = "Where the balancer writes its log, appended. \"\": standard error."},
-    {WORD(log.level, levels, "\"info\""), .help = "The least important lines that are written."},
+    { TEXT(log.file, config_path_type, 0, TEXT_MAX, "\"\""),
+      .help = "Where the balancer writes its log, appended. \"\": standard error." },
+    { WORD(log.level, levels, "\"info\""), .help = "The least important lines that are written." },
 };
 
 const size_t config_n_options = sizeof config_options / sizeof *config_options;
 
 const struct config_group config_groups[] = {
-    {"", "Where the balancer listens, and who may steer it."},
-    {"strategy", "Which replica gets a request: a scheduler, a hash and a probe, and what a request is known by."},
-    {"replicas", "Who runs the replicas, how many there are, and what happens when one dies or leaves."},
-    {"replicas.process", "The driver `process`: replicas are child processes of the balancer."},
-    {"replicas.static", "The driver `static`: replicas are run by somebody else."},
-    {"health", "Heartbeats: when a replica is out of rotation, and when it is given up."},
-    {"timeouts", "How long each phase of a request may take."},
-    {"limits", "How large things may be."},
-    {"retry", "When a request is tried on another replica; only before the first byte of a reply."},
-    {"upstream", "Connections to replicas that are kept for the next request."},
-    {"log", "The balancer's own log."},
-    {NULL, NULL},
+    { "", "Where the balancer listens, and who may steer it." },
+    { "strategy",
+      "Which replica gets a request: a scheduler, a hash and a probe, and what a request is known by." },
+    { "replicas", "Who runs the replicas, how many there are, and what happens when one dies or leaves." },
+    { "replicas.process", "The driver `process`: replicas are child processes of the balancer." },
+    { "replicas.static", "The driver `static`: replicas are run by somebody else." },
+    { "health", "Heartbeats: when a replica is out of rotation, and when it is given up." },
+    { "timeouts", "How long each phase of a request may take." },
+    { "limits", "How large things may be." },
+    { "retry", "When a request is tried on another replica; only before the first byte of a reply." },
+    { "upstream", "Connections to replicas that are kept for the next request." },
+    { "log", "The balancer's own log." },
+    { NULL, NULL },
 };
 
 const struct config_option *config_option_find(const char *name)

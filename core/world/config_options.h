@@ -6,8 +6,8 @@
  * Uses     config.h for the fields, config_types.h for the types.
  * Thread   any; constants.
  *
- * A new option is a field in config.h and a row in config_options.c; conf/lb.conf and docs/configuration.md follow, and
- * tests/unit/world/test_config_reference.c fails until they do.
+ * A new option is a field in config.h and a row in config_options.c; conf/lb.conf and docs/configuration.md
+ * follow, and tests/unit/world/test_config_reference.c fails until they do.
  */
 #ifndef WORLD_CONFIG_OPTIONS_H
 #define WORLD_CONFIG_OPTIONS_H
@@ -22,7 +22,8 @@ enum config_when {
     CONFIG_AT_RESTART /* only a restart does */
 };
 
-/* What is wrong with a text: the end of a sentence that begins with it ("has no port"), and a hint or NULL. NULL: fine. */
+/* What is wrong with a text: the end of a sentence that begins with it ("has no port"), and a hint or NULL.
+ * NULL: fine. */
 typedef const char *(*config_check_fn)(const char *text, const char **hint);
 
 struct config_option {

@@ -46,8 +46,7 @@ static char *join(const char *directory, const char *path)
             path += 2;
         } else if (strncmp(path, "../", 3) == 0) {
             path += 3;
-            while (len > 0 && directory[--len] != '/') {
-            }
+            while (len > 0 && directory[--len] != '/') {}
         } else if (*path == '/') {
             path++;
         } else {
@@ -70,7 +69,9 @@ static char *resolve(const char *path)
 char *config_path_directory(const char *file)
 {
     const char *slash = strrchr(file, '/');
-    char *named = !slash ? mem_text(".") : slash == file ? mem_text("/") : mem_text_n(file, (size_t)(slash - file));
+    char *named = !slash          ? mem_text(".")
+                  : slash == file ? mem_text("/")
+                                  : mem_text_n(file, (size_t)(slash - file));
     char *directory = resolve(named);
     free(named);
     return directory;
@@ -97,7 +98,7 @@ char *config_path_program(void)
 
 char *config_path_plugins(const char *directory)
 {
-    static const char *const places[] = {"../plugins", RM_BIN_TO_PLUGINS, "../lib/ringmaster/plugins"};
+    static const char *const places[] = { "../plugins", RM_BIN_TO_PLUGINS, "../lib/ringmaster/plugins" };
     char *program = config_path_program();
     char *found = NULL;
     for (size_t i = 0; !found && i < sizeof places / sizeof *places; i++) {
@@ -134,7 +135,7 @@ static char *find_in_path(const char *name)
 
 char *config_path_find(const char *name)
 {
-    static const char *const places[] = {"", RM_BIN_TO_LIBEXEC, "../libexec/ringmaster"};
+    static const char *const places[] = { "", RM_BIN_TO_LIBEXEC, "../libexec/ringmaster" };
     char *program = config_path_program();
     char *found = NULL;
     for (size_t i = 0; !found && i < sizeof places / sizeof *places; i++) {

@@ -1,5 +1,6 @@
 /*
- * config_paths.h - where files, programs and plugins are: relative to a configuration, or beside this program.
+ * config_paths.h - where files, programs and plugins are: relative to a configuration, or beside this
+ * program.
  *
  * Owns     nothing.
  * Used by  the config_*.c files.
@@ -20,11 +21,12 @@ char *config_path_absolute(const char *file, const char *text);
 /* The directory of this program, links resolved. */
 char *config_path_program(void);
 
-/* Where plugins are when nobody says: beside the program in a build tree, in the installed place, else next to the
- * configuration, whose directory is given. */
+/* Where plugins are when nobody says: beside the program in a build tree, in the installed place, else next
+ * to the configuration, whose directory is given. */
 char *config_path_plugins(const char *directory);
 
-/* The program of that bare name: beside this one, in the installed place, else in PATH; NULL when it is nowhere. */
+/* The program of that bare name: beside this one, in the installed place, else in PATH; NULL when it is
+ * nowhere. */
 char *config_path_find(const char *name);
 
 /* A regular file that may be executed. */

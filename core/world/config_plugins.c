@@ -33,7 +33,8 @@ static bool read_name(struct config_reader *r, const struct config_option *o, co
     }
     if (!is_path && len > 3 && strcmp(text + len - 3, ".so") == 0) {
         char *hint = mem_format("write \"%.*s\", or a path with a slash", (int)len - 3, text);
-        problem_add(r->problems, node->value_place, hint, "%s: plugins of plugin_dir are named without .so", o->name);
+        problem_add(r->problems, node->value_place, hint, "%s: plugins of plugin_dir are named without .so",
+                    o->name);
         free(hint);
         return false;
     }
@@ -73,7 +74,8 @@ static void clear_name(struct config *c, const struct config_option *o)
     plugin->name = NULL;
 }
 
-const struct config_type config_plugin_type = {"plugin", read_name, print_name, equal_name, copy_name, clear_name};
+const struct config_type config_plugin_type = { "plugin",   read_name, print_name,
+                                                equal_name, copy_name, clear_name };
 
 /* ------------------------------------------------------------------ the options */
 
@@ -99,7 +101,7 @@ static bool read_value(struct config_reader *r, const char *group, const struct 
 {
     char *name = mem_format("%s.%s", group, node->name);
     bool good = true;
-    *out = (struct config_value){.name = mem_text(node->name), .place = node->value_place};
+    *out = (struct config_value){ .name = mem_text(node->name), .place = node->value_place };
     switch (node->kind) {
     case CONFIG_KIND_INTEGER:
         good = config_is_whole(r, name, node);
@@ -129,7 +131,8 @@ static bool read_value(struct config_reader *r, const char *group, const struct 
     return good;
 }
 
-static bool read_values(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+static bool read_values(struct config_reader *r, const struct config_option *o,
+                        const struct config_node *node)
 {
     if (node->kind != CONFIG_KIND_GROUP) {
         return config_fail_kind(r, o->name, node, "a group");
@@ -190,7 +193,8 @@ static bool equal_values(const struct config *a, const struct config *b, const s
     size_t same = 0;
     for (size_t i = 0; i < x->n_options; i++) {
         for (size_t k = 0; k < y->n_options; k++) {
-            same += strcmp(x->options[i].name, y->options[k].name) == 0 && same_value(&x->options[i], &y->options[k]);
+            same += strcmp(x->options[i].name, y->options[k].name) == 0 &&
+                    same_value(&x->options[i], &y->options[k]);
         }
     }
     return x->n_options == y->n_options && same == x->n_options;
@@ -216,5 +220,6 @@ static void clear_values(struct config *c, const struct config_option *o)
     replace_values(config_field(c, o), NULL, 0);
 }
 
-const struct config_type config_plugin_options_type = {"group of the plugin's options", read_values, print_values,
-                                                       equal_values, copy_values, clear_values};
+const struct config_type config_plugin_options_type = {
+    "group of the plugin's options", read_values, print_values, equal_values, copy_values, clear_values
+};

@@ -85,8 +85,7 @@ static void change_group(FILE *out, const char *from, size_t from_len, const cha
     size_t len = from_len;
     while (!holds(from, len, to, to_len)) {
         fprintf(out, "%*s};\n", (depth_of(from, len) - 1) * 4, "");
-        while (len > 0 && from[--len] != '.') {
-        }
+        while (len > 0 && from[--len] != '.') {}
     }
     while (len < to_len) {
         size_t start = len > 0 ? len + 1 : 0;
@@ -94,12 +93,14 @@ static void change_group(FILE *out, const char *from, size_t from_len, const cha
         if (start + name_len > to_len) {
             name_len = to_len - start;
         }
-        fprintf(out, "%s%*s%.*s = {\n", len == 0 ? "\n" : "", depth_of(to, len) * 4, "", (int)name_len, to + start);
+        fprintf(out, "%s%*s%.*s = {\n", len == 0 ? "\n" : "", depth_of(to, len) * 4, "", (int)name_len,
+                to + start);
         len = start + name_len;
     }
 }
 
-void config_print_all(FILE *out, void (*print)(const struct config_option *o, FILE *out, int indent, const void *arg),
+void config_print_all(FILE *out,
+                      void (*print)(const struct config_option *o, FILE *out, int indent, const void *arg),
                       const void *arg)
 {
     const char *group = "";
@@ -166,7 +167,8 @@ static void print_range(const struct config_option *o, FILE *out)
             fprintf(out, "%s`\"%s\"`", i > 0 ? ", " : "", o->words[i]);
         }
     } else if (o->type == &config_integer_type) {
-        fprintf(out, "%" PRId64 " to %" PRId64 "%s%s", o->min, o->max, o->unit ? " " : "", o->unit ? o->unit : "");
+        fprintf(out, "%" PRId64 " to %" PRId64 "%s%s", o->min, o->max, o->unit ? " " : "",
+                o->unit ? o->unit : "");
     } else if (o->type == &config_text_type || o->type == &config_path_type) {
         fprintf(out, "%" PRId64 " to %" PRId64 " bytes", o->min, o->max);
     } else if (o->max > 0 && o->type != &config_plugin_type) {

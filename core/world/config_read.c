@@ -23,13 +23,13 @@ static bool attach(struct config_node *node, const config_setting_t *setting);
 
 bool config_file_open(struct config_file *file, const char *path, struct problems *problems)
 {
-    *file = (struct config_file){0};
+    *file = (struct config_file){ 0 };
     return config_source_read(&file->source, path, problems) && parse(file, problems);
 }
 
 bool config_file_open_text(struct config_file *file, const char *text, struct problems *problems)
 {
-    *file = (struct config_file){0};
+    *file = (struct config_file){ 0 };
     return config_source_take(&file->source, text, problems) && parse(file, problems);
 }
 
@@ -65,12 +65,12 @@ static bool parse(struct config_file *file, struct problems *problems)
     config_init(parsed);
     file->parsed = parsed;
     if (config_read_string(parsed, file->source.text) != CONFIG_TRUE) {
-        problem_add(problems, place_of_line(&file->source, config_error_line(parsed)), NULL, "syntax error: %s",
-                    config_error_text(parsed));
+        problem_add(problems, place_of_line(&file->source, config_error_line(parsed)), NULL,
+                    "syntax error: %s", config_error_text(parsed));
         return false;
     }
     if (!attach(&file->root, config_root_setting(parsed))) {
-        struct place place = {.file = file->source.n_files > 0 ? file->source.files[0] : NULL};
+        struct place place = { .file = file->source.n_files > 0 ? file->source.files[0] : NULL };
         problem_add(problems, place, "please report it, with the file",
                     "libconfig and Ringmaster read this file differently");
         return false;
@@ -99,11 +99,9 @@ static bool attach_children(struct config_node *node, const config_setting_t *se
 static bool attach(struct config_node *node, const config_setting_t *setting)
 {
     switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_GROUP:
-        return node->kind == CONFIG_KIND_GROUP && attach_children(node, setting);
+    case CONFIG_TYPE_GROUP: return node->kind == CONFIG_KIND_GROUP && attach_children(node, setting);
     case CONFIG_TYPE_LIST:
-    case CONFIG_TYPE_ARRAY:
-        return node->kind == CONFIG_KIND_LIST && attach_children(node, setting);
+    case CONFIG_TYPE_ARRAY: return node->kind == CONFIG_KIND_LIST && attach_children(node, setting);
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
         node->real = (double)node->integer;
@@ -118,7 +116,6 @@ static bool attach(struct config_node *node, const config_setting_t *setting)
     case CONFIG_TYPE_STRING:
         node->text = config_setting_get_string(setting);
         return node->kind == CONFIG_KIND_TEXT;
-    default:
-        return false;
+    default: return false;
     }
 }

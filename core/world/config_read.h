@@ -21,8 +21,8 @@ struct config_file {
     void *parsed;            /* config_t */
 };
 
-/* Reads path. False: it cannot be read, or has a syntax error; problems says what. Problems may be added also when it
- * returns true (settings that stand twice). Call config_file_close in any case. */
+/* Reads path. False: it cannot be read, or has a syntax error; problems says what. Problems may be added also
+ * when it returns true (settings that stand twice). Call config_file_close in any case. */
 bool config_file_open(struct config_file *file, const char *path, struct problems *problems);
 
 /* The same for a text. */

@@ -170,7 +170,8 @@ static struct number find_number(const char *c)
     if (c[0] == '0' && (c[1] == 'x' || c[1] == 'X')) {
         size_t hex = strspn(c + 2, "0123456789abcdefABCDEF");
         if (hex > 0) {
-            return (struct number){.len = 2 + hex + suffix_at(c + 2 + hex), .digits = 2 + hex, .is_hex = true};
+            return (
+                struct number){ .len = 2 + hex + suffix_at(c + 2 + hex), .digits = 2 + hex, .is_hex = true };
         }
     }
     size_t sign = c[0] == '-' || c[0] == '+';
@@ -180,20 +181,20 @@ static struct number find_number(const char *c)
     bool point = c[end] == '.';
     end += point + fraction;
     if (whole + fraction == 0) {
-        return (struct number){0};
+        return (struct number){ 0 };
     }
     if (c[end] == 'e' || c[end] == 'E') {
         size_t exponent_sign = c[end + 1] == '-' || c[end + 1] == '+';
         size_t exponent = digits_at(c + end + 1 + exponent_sign);
         if (exponent > 0) {
             end += 1 + exponent_sign + exponent;
-            return (struct number){.len = end, .digits = end, .is_float = true};
+            return (struct number){ .len = end, .digits = end, .is_float = true };
         }
     }
     if (point) {
-        return (struct number){.len = end, .digits = end, .is_float = true};
+        return (struct number){ .len = end, .digits = end, .is_float = true };
     }
-    return (struct number){.len = end + suffix_at(c + end), .digits = end};
+    return (struct number){ .len = end + suffix_at(c + end), .digits = end };
 }
 
 /* What the digits mean, and what would be left of it. */
@@ -205,16 +206,16 @@ static void value_of(struct config_node *node, struct number n)
     if (n.is_hex) {
         unsigned long long value = strtoull(digits, NULL, 16);
         node->integer = (int64_t)value;
-        node->width = errno || value > INT64_MAX          ? CONFIG_TOO_WIDE
+        node->width = errno || value > INT64_MAX    ? CONFIG_TOO_WIDE
                       : !has_l && value > INT32_MAX ? CONFIG_NEEDS_L
-                                                          : CONFIG_FITS;
+                                                    : CONFIG_FITS;
         return;
     }
     long long value = strtoll(digits, NULL, 10);
     node->integer = value;
-    node->width = errno                                                 ? CONFIG_TOO_WIDE
+    node->width = errno                                                ? CONFIG_TOO_WIDE
                   : !has_l && (value > INT32_MAX || value < INT32_MIN) ? CONFIG_NEEDS_L
-                                                                        : CONFIG_FITS;
+                                                                       : CONFIG_FITS;
 }
 
 static bool scan_number(struct scanner *s, struct config_node *node, struct number n)
@@ -225,7 +226,8 @@ static bool scan_number(struct scanner *s, struct config_node *node, struct numb
         len++;
     }
     if (len > n.len) {
-        problem_add(s->problems, place_here(s), "units are not written: the name of the option says which it is",
+        problem_add(s->problems, place_here(s),
+                    "units are not written: the name of the option says which it is",
                     "syntax error: '%.*s' is no number", (int)len, c);
         return false;
     }
@@ -273,7 +275,7 @@ static struct config_node *add_child(struct config_node *parent)
         parent->children = mem_grow(parent->children, parent->room * sizeof *parent->children);
     }
     struct config_node *child = &parent->children[parent->n_children++];
-    *child = (struct config_node){0};
+    *child = (struct config_node){ 0 };
     return child;
 }
 
@@ -301,8 +303,8 @@ static void drop_double(struct scanner *s, struct config_node *group, size_t fro
         return;
     }
     struct place at = first->name_place;
-    char *hint = mem_format("it first stands at %s:%d:%d, and that one counts", at.file ? at.file : "line", at.line,
-                            at.column);
+    char *hint = mem_format("it first stands at %s:%d:%d, and that one counts", at.file ? at.file : "line",
+                            at.line, at.column);
     problem_add(s->problems, last->name_place, hint, "\"%s\" is set twice", last->name);
     free(hint);
     blank_out(s, from);
@@ -376,7 +378,8 @@ static bool scan_elements(struct scanner *s, struct config_node *node, char clos
         element->name_place = place_here(s);
         bool nested = close == ']' && *here(s) && strchr("[({", *here(s));
         if (nested) {
-            return fail_expected(s, "a number, text, true or false", "lists of groups or lists are written ( … )");
+            return fail_expected(s, "a number, text, true or false",
+                                 "lists of groups or lists are written ( … )");
         }
         if (!scan_value(s, element)) {
             return false;
@@ -440,6 +443,13 @@ static bool scan_word(struct scanner *s, struct config_node *node, size_t len)
     return false;
 }
 
+/* A quote of another kind: ' or, out of a word processor, one of U+2018 to U+201F. */
+static bool is_other_quote(const char *c)
+{
+    return *c == '\'' ||
+           (strncmp(c, "\xe2\x80", 2) == 0 && (unsigned char)c[2] >= 0x98 && (unsigned char)c[2] <= 0x9f);
+}
+
 static bool scan_value(struct scanner *s, struct config_node *node)
 {
     const char *c = here(s);
@@ -458,11 +468,11 @@ static bool scan_value(struct scanner *s, struct config_node *node)
     if (n.len > 0) {
         return scan_number(s, node, n);
     }
-    return fail_expected(s, "a value", *c == '\'' ? "text is written in double quotes" : NULL);
+    return fail_expected(s, "a value", is_other_quote(c) ? "text is written in \" quotes" : NULL);
 }
 
 bool config_scan(struct config_source *source, struct config_node *root, struct problems *problems)
 {
-    struct scanner s = {.source = source, .problems = problems};
+    struct scanner s = { .source = source, .problems = problems };
     return scan_settings(&s, root, 0);
 }

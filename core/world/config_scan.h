@@ -17,10 +17,10 @@
 
 /* Fills root (zeroed by the caller, who frees it in any case) with the settings of source.
  *
- * False: a syntax error was added to problems. True: libconfig will accept the text. To that end two things that it
- * would stop at are taken out of the text: a setting that stands twice (reported; the first one counts), and the difference
- * between arrays and lists (libconfig then leaves the types of the elements to us). So they are told together with all
- * other mistakes.
+ * False: a syntax error was added to problems. True: libconfig will accept the text. To that end two things
+ * that it would stop at are taken out of the text: a setting that stands twice (reported; the first one
+ * counts), and the difference between arrays and lists (libconfig then leaves the types of the elements to
+ * us). So they are told together with all other mistakes.
  */
 bool config_scan(struct config_source *source, struct config_node *root, struct problems *problems);
 

@@ -44,12 +44,12 @@ static bool copy(struct config_source *s, struct reading *r, struct problems *pr
 
 bool config_source_read(struct config_source *source, const char *path, struct problems *problems)
 {
-    return read_file(source, NULL, path, (struct place){0}, problems);
+    return read_file(source, NULL, path, (struct place){ 0 }, problems);
 }
 
 bool config_source_take(struct config_source *source, const char *text, struct problems *problems)
 {
-    struct reading r = {.bytes = text, .len = strlen(text)};
+    struct reading r = { .bytes = text, .len = strlen(text) };
     return copy(source, &r, problems);
 }
 
@@ -61,14 +61,15 @@ void config_source_free(struct config_source *source)
     free(source->files);
     free(source->lines);
     free(source->text);
-    *source = (struct config_source){0};
+    *source = (struct config_source){ 0 };
 }
 
 struct place config_source_place(const struct config_source *source, size_t offset)
 {
-    size_t low = 0, high = source->n_lines; /* the last line that starts at or before offset is in low .. high - 1 */
+    size_t low = 0,
+           high = source->n_lines; /* the last line that starts at or before offset is in low .. high - 1 */
     if (high == 0) {
-        return (struct place){0};
+        return (struct place){ 0 };
     }
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
@@ -79,7 +80,11 @@ struct place config_source_place(const struct config_source *source, size_t offs
         }
     }
     const struct config_line *l = &source->lines[low];
-    return (struct place){.file = l->file, .line = l->line, .column = (int)(offset - l->start) + 1 + l->shift};
+    if (!l->file) {
+        return (struct place){ 0 };
+    }
+    return (
+        struct place){ .file = l->file, .line = l->line, .column = (int)(offset - l->start) + 1 + l->shift };
 }
 
 /* ------------------------------------------------------------------ the text grows */
@@ -103,7 +108,8 @@ static void begin_line(struct config_source *s, const struct reading *r, size_t 
         s->lines = mem_grow(s->lines, s->lines_room * sizeof *s->lines);
     }
     s->lines[s->n_lines++] = (struct config_line){
-        .start = s->len, .file = r->name, .line = r->line, .shift = (int)(at - r->line_start)};
+        .start = s->len, .file = r->name, .line = r->line, .shift = (int)(at - r->line_start)
+    };
 }
 
 static const char *keep_name(struct config_source *s, const char *name)
@@ -160,7 +166,7 @@ static bool refuse(const char *name, struct place named_at, const char *why, str
     if (named_at.file) {
         problem_add(problems, named_at, NULL, "cannot include \"%s\": %s", name, why);
     } else {
-        problem_add(problems, (struct place){.file = name}, NULL, "cannot read it: %s", why);
+        problem_add(problems, (struct place){ .file = name }, NULL, "cannot read it: %s", why);
     }
     return false;
 }
@@ -206,7 +212,7 @@ static bool read_file(struct config_source *s, const struct reading *includer, c
 
 static struct place place_in(const struct reading *r, size_t at)
 {
-    return (struct place){.file = r->name, .line = r->line, .column = (int)(at - r->line_start) + 1};
+    return (struct place){ .file = r->name, .line = r->line, .column = (int)(at - r->line_start) + 1 };
 }
 
 static void next_line(struct reading *r, size_t start)
@@ -319,7 +325,8 @@ static size_t copy_thing(struct config_source *s, struct reading *r, size_t at, 
     if (*here == '"') {
         end = skip_text(r, at);
         if (end == 0) {
-            problem_add(problems, place_in(r, at), "close it with a \" on the same line", "the text is not closed");
+            problem_add(problems, place_in(r, at), "close it with a \" on the same line",
+                        "the text is not closed");
             return 0;
         }
     } else if (here[0] == '/' && here[1] == '*') {

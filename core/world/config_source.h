@@ -6,8 +6,9 @@
  * Uses     problem.h.
  * Thread   any; nothing is shared.
  *
- * libconfig resolves an include from the working directory and tells lines only. So the includes are put in place here,
- * where each is relative to the file that names it, and every byte of the text remembers where it stands.
+ * libconfig resolves an include from the working directory and tells lines only. So the includes are put in
+ * place here, where each is relative to the file that names it, and every byte of the text remembers where it
+ * stands.
  */
 #ifndef WORLD_CONFIG_SOURCE_H
 #define WORLD_CONFIG_SOURCE_H
@@ -33,11 +34,11 @@ struct config_source {
     size_t n_files;
 };
 
-/* Reads the file and what it includes. False with problems: what cannot be read, a text or comment that is not closed.
- * Fill a zeroed struct; free it in any case. */
+/* Reads the file and what it includes. False with problems: what cannot be read, a text or comment that is
+ * not closed. Fill a zeroed struct; free it in any case. */
 bool config_source_read(struct config_source *source, const char *path, struct problems *problems);
 
-/* The same for a text that comes from no file; its places have no file. */
+/* The same for a text that comes from no file; nothing in it has a place. */
 bool config_source_take(struct config_source *source, const char *text, struct problems *problems);
 
 /* Where a byte of the text stands. */

@@ -25,8 +25,9 @@ enum {
 
 static unsigned port_of(const struct sockaddr_storage *address)
 {
-    return address->ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port)
-                                         : ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    return address->ss_family == AF_INET
+               ? ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port)
+               : ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
 }
 
 static bool is_wildcard(const struct sockaddr_storage *address)
@@ -109,8 +110,9 @@ const char *config_check_name_pattern(const char *text, const char **hint)
         *hint = "a name is made of letters, digits, space and _ - . @";
         return "has a character that names do not have";
     }
-    return before + after + NUMBER_MAX_BYTES > NAME_MAX_BYTES ? "is too long: a name with its number has 63 characters"
-                                                              : NULL;
+    return before + after + NUMBER_MAX_BYTES > NAME_MAX_BYTES
+               ? "is too long: a name with its number has 63 characters"
+               : NULL;
 }
 
 /* ------------------------------------------------------------------ what goes into a request head */

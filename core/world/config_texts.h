@@ -6,16 +6,20 @@
  * Uses     config.h.
  * Thread   any; pure.
  *
- * Each returns NULL when the text is good, else the end of a sentence that begins with the text, and sometimes a hint.
+ * Each returns NULL when the text is good, else the end of a sentence that begins with the text, and
+ * sometimes a hint.
  */
 #ifndef WORLD_CONFIG_TEXTS_H
 #define WORLD_CONFIG_TEXTS_H
 
 const char *config_check_listen_address(const char *text, const char **hint); /* host:port, :port, port */
-const char *config_check_member_address(const char *text, const char **hint); /* host:port one can connect to */
-const char *config_check_host(const char *text, const char **hint);           /* a numeric address without a port */
-const char *config_check_replica_name(const char *text, const char **hint);   /* CONTRACT: 1 to 63 of some characters */
-const char *config_check_name_pattern(const char *text, const char **hint);   /* the same, with {n} in it once */
+const char *config_check_member_address(const char *text,
+                                        const char **hint);         /* host:port one can connect to */
+const char *config_check_host(const char *text, const char **hint); /* a numeric address without a port */
+const char *config_check_replica_name(const char *text,
+                                      const char **hint); /* CONTRACT: 1 to 63 of some characters */
+const char *config_check_name_pattern(const char *text,
+                                      const char **hint); /* the same, with {n} in it once */
 const char *config_check_url_path(const char *text, const char **hint);
 const char *config_check_token(const char *text, const char **hint);
 

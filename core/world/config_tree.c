@@ -19,7 +19,7 @@ void config_tree_free(struct config_node *node)
     free(node->children);
     free(node->name);
     free(node->raw);
-    *node = (struct config_node){0};
+    *node = (struct config_node){ 0 };
 }
 
 static const struct config_node *child_named(const struct config_node *group, const char *name, size_t len)

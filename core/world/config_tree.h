@@ -2,7 +2,8 @@
  * config_tree.h - the settings of a configuration as a tree: what is written, and where.
  *
  * Owns     the names and numbers of the nodes; texts belong to the libconfig object they were parsed by.
- * Used by  config_scan.c (makes it), config_read.c (adds the values), config_types.c and the checks (read it).
+ * Used by  config_scan.c (makes it), config_read.c (adds the values), config_types.c and the checks (read
+ *          it).
  * Uses     problem.h.
  * Thread   any; nothing is shared.
  */

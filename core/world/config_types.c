@@ -37,9 +37,10 @@ static void set_integer(struct config *c, const struct config_option *o, int64_t
     }
 }
 
-static bool read_integer(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+static bool read_integer(struct config_reader *r, const struct config_option *o,
+                         const struct config_node *node)
 {
-    int64_t value;
+    int64_t value = 0;
     if (!config_read_integer(r, o->name, node, o->min, o->max, o->unit, &value)) {
         return false;
     }
@@ -68,8 +69,8 @@ static void clear_integer(struct config *c, const struct config_option *o)
     set_integer(c, o, 0);
 }
 
-const struct config_type config_integer_type = {"integer",     read_integer, print_integer,
-                                                equal_integer, copy_integer, clear_integer};
+const struct config_type config_integer_type = { "integer",     read_integer, print_integer,
+                                                 equal_integer, copy_integer, clear_integer };
 
 /* ------------------------------------------------------------------ words: enums */
 
@@ -94,7 +95,8 @@ static bool read_word(struct config_reader *r, const struct config_option *o, co
     }
     const char *near = problem_nearest(node->text, o->words);
     char *hint = near ? mem_format("did you mean \"%s\"?", near) : NULL;
-    problem_add(r->problems, node->value_place, hint, "%s cannot be \"%s\": it is %s", o->name, node->text, choice);
+    problem_add(r->problems, node->value_place, hint, "%s cannot be \"%s\": it is %s", o->name, node->text,
+                choice);
     free(hint);
     free(choice);
     return false;
@@ -106,8 +108,8 @@ static void print_word(const struct config *c, const struct config_option *o, FI
     config_print_text(out, o->words[get_integer(c, o)]);
 }
 
-const struct config_type config_word_type = {"word",        read_word,    print_word,
-                                             equal_integer, copy_integer, clear_integer};
+const struct config_type config_word_type = { "word",        read_word,    print_word,
+                                              equal_integer, copy_integer, clear_integer };
 
 /* ------------------------------------------------------------------ texts and paths */
 
@@ -118,7 +120,8 @@ static void replace_text(char **field, char *text)
 }
 
 /* The text of node when it is one, within the option's bounds and checked; else NULL with a problem. */
-static const char *good_text(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+static const char *good_text(struct config_reader *r, const struct config_option *o,
+                             const struct config_node *node)
 {
     if (node->kind != CONFIG_KIND_TEXT) {
         config_fail_kind(r, o->name, node, "text");
@@ -130,8 +133,8 @@ static const char *good_text(struct config_reader *r, const struct config_option
         return NULL;
     }
     if (len > (uint64_t)o->max) {
-        problem_add(r->problems, node->value_place, NULL, "%s can have at most %" PRId64 " bytes, not %zu", o->name,
-                    o->max, len);
+        problem_add(r->problems, node->value_place, NULL, "%s can have at most %" PRId64 " bytes, not %zu",
+                    o->name, o->max, len);
         return NULL;
     }
     return len > 0 && !config_check_text(r, o->name, node, o->check) ? NULL : node->text;
@@ -177,16 +180,20 @@ static void clear_text(struct config *c, const struct config_option *o)
     replace_text(config_field(c, o), NULL);
 }
 
-const struct config_type config_text_type = {"text", read_text, print_text, equal_text, copy_text, clear_text};
-const struct config_type config_path_type = {"path", read_path, print_text, equal_text, copy_text, clear_text};
+const struct config_type config_text_type = {
+    "text", read_text, print_text, equal_text, copy_text, clear_text
+};
+const struct config_type config_path_type = {
+    "path", read_path, print_text, equal_text, copy_text, clear_text
+};
 
 /* ------------------------------------------------------------------ lists of texts */
 
 static struct config_list list_of(size_t count)
 {
-    return (struct config_list){.items = mem_zero(count + 1, sizeof(char *)),
-                                .places = mem_zero(count + 1, sizeof(struct place)),
-                                .count = count};
+    return (struct config_list){ .items = mem_zero(count + 1, sizeof(char *)),
+                                 .places = mem_zero(count + 1, sizeof(struct place)),
+                                 .count = count };
 }
 
 static bool read_texts(struct config_reader *r, const struct config_option *o, const struct config_node *node)
@@ -254,8 +261,8 @@ static void clear_texts(struct config *c, const struct config_option *o)
     config_list_free(config_field(c, o));
 }
 
-const struct config_type config_texts_type = {"list of texts", read_texts, print_texts,
-                                              equal_texts,     copy_texts, clear_texts};
+const struct config_type config_texts_type = { "list of texts", read_texts, print_texts,
+                                               equal_texts,     copy_texts, clear_texts };
 
 void config_list_free(struct config_list *list)
 {
@@ -264,7 +271,7 @@ void config_list_free(struct config_list *list)
     }
     free(list->items);
     free(list->places);
-    *list = (struct config_list){0};
+    *list = (struct config_list){ 0 };
 }
 
 /* ------------------------------------------------------------------ shared with the other types */
@@ -279,7 +286,8 @@ size_t *config_count(const struct config *c, const struct config_option *o)
     return (size_t *)(void *)((char *)c + o->count_offset);
 }
 
-bool config_fail_kind(struct config_reader *r, const char *name, const struct config_node *node, const char *wanted)
+bool config_fail_kind(struct config_reader *r, const char *name, const struct config_node *node,
+                      const char *wanted)
 {
     char *hint = NULL;
     bool digits = node->kind == CONFIG_KIND_TEXT && node->text[0] &&
@@ -293,7 +301,8 @@ bool config_fail_kind(struct config_reader *r, const char *name, const struct co
     } else if (strcmp(wanted, "a group") == 0) {
         hint = mem_text("a group is written { name = value; }");
     }
-    problem_add(r->problems, node->value_place, hint, "%s must be %s, not %s", name, wanted, config_tree_kind(node));
+    problem_add(r->problems, node->value_place, hint, "%s must be %s, not %s", name, wanted,
+                config_tree_kind(node));
     free(hint);
     return false;
 }
@@ -315,15 +324,15 @@ bool config_is_whole(struct config_reader *r, const char *name, const struct con
     return true;
 }
 
-bool config_read_integer(struct config_reader *r, const char *name, const struct config_node *node, int64_t min,
-                         int64_t max, const char *unit, int64_t *out)
+bool config_read_integer(struct config_reader *r, const char *name, const struct config_node *node,
+                         int64_t min, int64_t max, const char *unit, int64_t *out)
 {
     if (node->kind != CONFIG_KIND_INTEGER) {
         return config_fail_kind(r, name, node, "an integer");
     }
     if (node->width == CONFIG_TOO_WIDE || node->integer < min || node->integer > max) {
-        problem_add(r->problems, node->value_place, NULL, "%s must be %" PRId64 " to %" PRId64 "%s%s, not %s", name,
-                    min, max, unit ? " " : "", unit ? unit : "", node->raw);
+        problem_add(r->problems, node->value_place, NULL, "%s must be %" PRId64 " to %" PRId64 "%s%s, not %s",
+                    name, min, max, unit ? " " : "", unit ? unit : "", node->raw);
         return false;
     }
     *out = node->integer;
@@ -340,15 +349,15 @@ bool config_check_list(struct config_reader *r, const struct config_option *o, c
         return false;
     }
     if (node->n_children > (uint64_t)o->max) {
-        problem_add(r->problems, node->value_place, NULL, "%s can have at most %" PRId64 " entries, not %zu", o->name,
-                    o->max, node->n_children);
+        problem_add(r->problems, node->value_place, NULL, "%s can have at most %" PRId64 " entries, not %zu",
+                    o->name, o->max, node->n_children);
         return false;
     }
     return true;
 }
 
-bool config_check_entry(struct config_reader *r, const struct config_option *o, const struct config_node *entry,
-                        enum config_kind kind)
+bool config_check_entry(struct config_reader *r, const struct config_option *o,
+                        const struct config_node *entry, enum config_kind kind)
 {
     if (entry->kind == kind) {
         return true;

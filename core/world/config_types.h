@@ -28,8 +28,8 @@ struct config_reader {
 struct config_type {
     const char *title; /* in the reference: "integer" */
 
-    /* Reads node into option's field, which holds a value already (the default). False: a problem was added, and the
-     * field is as it was. */
+    /* Reads node into option's field, which holds a value already (the default). False: a problem was added,
+     * and the field is as it was. */
     bool (*read)(struct config_reader *r, const struct config_option *o, const struct config_node *node);
 
     /* Writes the value as lb.conf would have it; further lines begin with indent blanks. */
@@ -56,8 +56,9 @@ extern const struct config_type config_networks_type;
 extern const struct config_type config_keys_type;
 extern const struct config_type config_plugin_type;         /* struct config_plugin: its name */
 extern const struct config_type config_plugin_options_type; /* struct config_plugin: its options */
-extern const struct config_type config_addresses_type;      /* struct config_member *: those that are just an address … */
-extern const struct config_type config_members_type;        /* … and the rest of the same array */
+extern const struct config_type
+    config_addresses_type; /* struct config_member *: those that are just an address … */
+extern const struct config_type config_members_type; /* … and the rest of the same array */
 
 /* The field of an option. */
 void *config_field(const struct config *c, const struct config_option *o);
@@ -65,21 +66,23 @@ void *config_field(const struct config *c, const struct config_option *o);
 size_t *config_count(const struct config *c, const struct config_option *o);
 
 /* Adds "NAME must be WANTED, not a list" at node, with a hint where one is known. Always false. */
-bool config_fail_kind(struct config_reader *r, const char *name, const struct config_node *node, const char *wanted);
+bool config_fail_kind(struct config_reader *r, const char *name, const struct config_node *node,
+                      const char *wanted);
 
 /* An integer within bounds. False: a problem was added. unit may be NULL. */
-bool config_read_integer(struct config_reader *r, const char *name, const struct config_node *node, int64_t min,
-                         int64_t max, const char *unit, int64_t *out);
+bool config_read_integer(struct config_reader *r, const char *name, const struct config_node *node,
+                         int64_t min, int64_t max, const char *unit, int64_t *out);
 
 /* Adds a problem when the integer has lost digits on its way (DECISIONS 35), and returns false. */
 bool config_is_whole(struct config_reader *r, const char *name, const struct config_node *node);
 
 /* A list within the option's bounds. False: a problem was added. */
-bool config_check_list(struct config_reader *r, const struct config_option *o, const struct config_node *node);
+bool config_check_list(struct config_reader *r, const struct config_option *o,
+                       const struct config_node *node);
 
 /* An entry of it is a text, or a group. False: a problem was added. */
-bool config_check_entry(struct config_reader *r, const struct config_option *o, const struct config_node *entry,
-                        enum config_kind kind);
+bool config_check_entry(struct config_reader *r, const struct config_option *o,
+                        const struct config_node *entry, enum config_kind kind);
 
 /* A text that the check has nothing against. False: a problem was added. */
 bool config_check_text(struct config_reader *r, const char *name, const struct config_node *node,
@@ -96,7 +99,8 @@ void config_print_integer(FILE *out, int64_t value);
 void config_print_float(FILE *out, double value);
 
 /* "{" and the groups around the options, as lb.conf has them; print writes the value of each option. */
-void config_print_all(FILE *out, void (*print)(const struct config_option *o, FILE *out, int indent, const void *arg),
+void config_print_all(FILE *out,
+                      void (*print)(const struct config_option *o, FILE *out, int indent, const void *arg),
                       const void *arg);
 
 #endif

@@ -20,17 +20,17 @@ struct replica;
 enum message {
     /* control -> worker */
     MESSAGE_RUN_VIEW = 1, /* letter_view: new exchanges use this view; answer SWITCHED at once */
-    MESSAGE_FORGET,       /* letter_replica: no view names it any more; answer FORGOTTEN when nothing here uses it */
-    MESSAGE_ANSWER,       /* letter_answer: what a parked exchange is to be told */
-    MESSAGE_DRAIN,        /* letter: stop accepting, finish what runs, close what idles; answer DRAINED */
-    MESSAGE_STOP,         /* letter: leave the loop now */
+    MESSAGE_FORGET, /* letter_replica: no view names it any more; answer FORGOTTEN when nothing here uses it */
+    MESSAGE_ANSWER, /* letter_answer: what a parked exchange is to be told */
+    MESSAGE_DRAIN,  /* letter: stop accepting, finish what runs, close what idles; answer DRAINED */
+    MESSAGE_STOP,   /* letter: leave the loop now */
     /* worker -> control */
     MESSAGE_CALL,      /* letter_call: a request for a control route, with its body */
     MESSAGE_SWITCHED,  /* letter_view, with worker: it runs the view */
     MESSAGE_RELEASED,  /* letter_view, with worker: its last exchange let go of the view */
     MESSAGE_FORGOTTEN, /* letter_replica, with worker */
-    MESSAGE_REFUSED,   /* letter_replica, with worker: a connection to it was refused. At most one until told READY again */
-    MESSAGE_DRAINED,   /* letter, with worker */
+    MESSAGE_REFUSED, /* letter_replica, with worker: refused a connection; told once until it is READY again */
+    MESSAGE_DRAINED, /* letter, with worker */
     /* builder thread -> control */
     MESSAGE_BUILT, /* letter_built of control/builder.h */
 };
@@ -72,15 +72,15 @@ struct letter_call {
     size_t body_len;
 };
 
-/* The answer. One allocation, body inside. The worker adds Content-Length and the connection fields; a HEAD request
- * gets no body. */
+/* The answer. One allocation, body inside. The worker adds Content-Length and the connection fields; a HEAD
+ * request gets no body. */
 struct letter_answer {
     struct letter letter;
     struct parked parked;
     int status;
-    int retry_after_s;        /* 0: no Retry-After field */
+    int retry_after_s; /* 0: no Retry-After field */
     char content_type[64];
-    char allow[64];           /* "" unless 405 */
+    char allow[64]; /* "" unless 405 */
     size_t body_len;
     char body[];
 };

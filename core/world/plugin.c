@@ -4,16 +4,17 @@
  * Owns     every mapping of a plugin and the copy it was made from; the list of those in force.
  * Used by  strategy.c; control's builder for lists. The only file that calls dlopen.
  * Uses     plugin_image.h for the bytes and their copy. Knows nothing of views.
- * Thread   load: the builder thread. release: the control thread. A lock guards the list, and is never held while code
- *          of a plugin runs: the control thread does not wait for somebody's constructor.
+ * Thread   load: the builder thread. release: the control thread. A lock guards the list, and is never held
+ *          while code of a plugin runs: the control thread does not wait for somebody's constructor.
  *
- * The way in: find the file, read it, look whether these bytes are mapped already, copy them, map the copy, check what
- * lb_plugin_entry says of itself. A refusal on the way undoes what was done and is one sentence: what differs, and what
- * to do about it.
+ * The way in: find the file, read it, look whether these bytes are mapped already, copy them, map the copy,
+ * check what lb_plugin_entry says of itself. A refusal on the way undoes what was done and is one sentence:
+ * what differs, and what to do about it.
  *
- * The way out: glibc tells objects apart by path and inode. A descriptor is closed only after its object is really
- * gone; else a later plugin could get the same /proc/self/fd/N, and with it the old one's code. Objects that cannot
- * leave (NODELETE, unique symbols, thread-local destructors) keep their descriptor, and are counted as stuck.
+ * The way out: glibc tells objects apart by path and inode. A descriptor is closed only after its object is
+ * really gone; else a later plugin could get the same /proc/self/fd/N, and with it the old one's code.
+ * Objects that cannot leave (NODELETE, unique symbols, thread-local destructors) keep their descriptor, and
+ * are counted as stuck.
  */
 #include "world/plugin.h"
 
@@ -89,11 +90,11 @@ static void refuse_missing(const char *dir, const char *name, enum lb_kind kind,
     if (names && !nearest)
         nearest = problem_nearest(prefixed, (const char *const *)names);
     if (!names)
-        snprintf(why, why_size, "no %s plugin \"%s\": the plugin directory %s cannot be read (%s)", plugin_kind_name(kind),
-                 name, dir, strerror(error));
+        snprintf(why, why_size, "no %s plugin \"%s\": the plugin directory %s cannot be read (%s)",
+                 plugin_kind_name(kind), name, dir, strerror(error));
     else if (nearest)
-        snprintf(why, why_size, "no %s plugin \"%s\" in %s; did you mean \"%s\"?", plugin_kind_name(kind), name, dir,
-                 nearest);
+        snprintf(why, why_size, "no %s plugin \"%s\" in %s; did you mean \"%s\"?", plugin_kind_name(kind),
+                 name, dir, nearest);
     else
         snprintf(why, why_size, "no %s plugin \"%s\" in %s: there is no %s.so; is it built and installed?",
                  plugin_kind_name(kind), name, dir, name);
@@ -120,12 +121,23 @@ static char *find(const char *dir, const char *name, enum lb_kind kind, char *wh
 
 /* ------------------------------------------------------------------ what it says of itself */
 
+#define REBUILD "rebuild it against this balancer's lb_plugin.h"
+
+/* Bytes of a struct up to its last field of ABI 1.0. A plugin of an older minor is shorter than ours is now,
+ * and runs. */
+#define SIZE_OF_1_0(type_, last_) (offsetof(type_, last_) + sizeof(((type_ *)0)->last_))
+
+static bool size_fits(const char *what, uint32_t size, size_t least, const struct refusal *r)
+{
+    if (size < least)
+        return refuse(r, "its %s is %u bytes, and ABI 1.0 has %zu; " REBUILD, what, size, least);
+    return true;
+}
+
 static bool hash_complete(const struct lb_hash_ops *ops, const struct refusal *r)
 {
-    if (ops->struct_size < sizeof *ops)
-        return refuse(r, "its hash callbacks are %u bytes and this balancer's are %zu; rebuild it against this balancer's "
-                         "lb_plugin.h",
-                      ops->struct_size, sizeof *ops);
+    if (!size_fits("struct lb_hash_ops", ops->struct_size, SIZE_OF_1_0(struct lb_hash_ops, mix), r))
+        return false;
     if (!ops->key || !ops->place)
         return refuse(r, "has no callback %s; a hash needs key and place", ops->key ? "place" : "key");
     return true;
@@ -133,10 +145,8 @@ static bool hash_complete(const struct lb_hash_ops *ops, const struct refusal *r
 
 static bool probe_complete(const struct lb_probe_ops *ops, const struct refusal *r)
 {
-    if (ops->struct_size < sizeof *ops)
-        return refuse(r, "its probe callbacks are %u bytes and this balancer's are %zu; rebuild it against this "
-                         "balancer's lb_plugin.h",
-                      ops->struct_size, sizeof *ops);
+    if (!size_fits("struct lb_probe_ops", ops->struct_size, SIZE_OF_1_0(struct lb_probe_ops, yields), r))
+        return false;
     if (!ops->at)
         return refuse(r, "has no callback at; a probe needs it");
     return true;
@@ -144,19 +154,19 @@ static bool probe_complete(const struct lb_probe_ops *ops, const struct refusal 
 
 static bool scheduler_complete(const struct lb_scheduler_ops *ops, const struct refusal *r)
 {
+    const size_t least = SIZE_OF_1_0(struct lb_scheduler_ops, destroy_table);
     const char *missing;
 
-    if (ops->struct_size < sizeof *ops)
-        return refuse(r, "its scheduler callbacks are %u bytes and this balancer's are %zu; rebuild it against this "
-                         "balancer's lb_plugin.h",
-                      ops->struct_size, sizeof *ops);
+    if (!size_fits("struct lb_scheduler_ops", ops->struct_size, least, r))
+        return false;
     missing = !ops->build           ? "build"
               : !ops->pick          ? "pick"
               : !ops->inspect       ? "inspect"
               : !ops->destroy_table ? "destroy_table"
                                     : NULL;
     if (missing)
-        return refuse(r, "has no callback %s; a scheduler needs build, pick, inspect and destroy_table", missing);
+        return refuse(r, "has no callback %s; a scheduler needs build, pick, inspect and destroy_table",
+                      missing);
     return true;
 }
 
@@ -174,33 +184,33 @@ static bool ops_complete(const struct lb_plugin *info, const struct refusal *r)
 static bool kind_fits(const struct lb_plugin *info, enum lb_kind wanted, const struct refusal *r)
 {
     if (info->kind < LB_HASH || info->kind > LB_SCHEDULER)
-        return refuse(r, "says it is of kind %u; lb_plugin.h knows 1 (hash), 2 (probe) and 3 (scheduler)", info->kind);
+        return refuse(r, "says it is of kind %u; lb_plugin.h knows 1 (hash), 2 (probe) and 3 (scheduler)",
+                      info->kind);
     if (info->kind != (uint32_t)wanted)
         return refuse(r, "is a %s, and a %s is wanted here", plugin_kind_name((enum lb_kind)info->kind),
                       plugin_kind_name(wanted));
     return true;
 }
 
-/* True when the plugin can be run. The version comes first: what follows it may look different in another one. */
+/* True when the plugin can be run. The version comes first: what follows may look different in another one.
+ * */
 static bool info_fits(const struct lb_plugin *info, enum lb_kind wanted, const struct refusal *r)
 {
     if (!info)
-        return refuse(r, "declined: its lb_plugin_entry returned NULL for plugin ABI %u.%u", LB_ABI_MAJOR, LB_ABI_MINOR);
+        return refuse(r, "declined: its lb_plugin_entry returned NULL for plugin ABI %u.%u", LB_ABI_MAJOR,
+                      LB_ABI_MINOR);
     if (info->struct_size < offsetof(struct lb_plugin, kind))
-        return refuse(r, "its struct lb_plugin says it is %u bytes long, too short for a version; start it with LB_PLUGIN(…)",
+        return refuse(r,
+                      "its struct lb_plugin is %u bytes, too short for a version; fill it in with LB_PLUGIN",
                       info->struct_size);
     if (info->abi_major != LB_ABI_MAJOR)
-        return refuse(r, "speaks plugin ABI %u.%u, this balancer speaks %u.%u; rebuild it against this balancer's "
-                         "lb_plugin.h",
-                      info->abi_major, info->abi_minor, LB_ABI_MAJOR, LB_ABI_MINOR);
+        return refuse(r, "speaks plugin ABI %u.%u, this balancer speaks %u.%u; " REBUILD, info->abi_major,
+                      info->abi_minor, LB_ABI_MAJOR, LB_ABI_MINOR);
     if (info->abi_minor > LB_ABI_MINOR)
-        return refuse(r, "speaks plugin ABI %u.%u, newer than this balancer's %u.%u; rebuild it against this balancer's "
-                         "lb_plugin.h, or update the balancer",
+        return refuse(r, "speaks plugin ABI %u.%u, newer than this balancer's %u.%u; " REBUILD,
                       info->abi_major, info->abi_minor, LB_ABI_MAJOR, LB_ABI_MINOR);
-    if (info->struct_size < sizeof *info)
-        return refuse(r, "its struct lb_plugin is %u bytes and this balancer's is %zu; rebuild it against this balancer's "
-                         "lb_plugin.h",
-                      info->struct_size, sizeof *info);
+    if (!size_fits("struct lb_plugin", info->struct_size, SIZE_OF_1_0(struct lb_plugin, ops), r))
+        return false;
     if (!kind_fits(info, wanted, r))
         return false;
     if (!info->name || !info->name[0])
@@ -257,7 +267,8 @@ static void drop(void *handle, struct image_copy *copy)
 }
 
 /* Maps the copy and asks it what it is. NULL and why on refusal; handle is then whatever has to be undone. */
-static const struct lb_plugin *map(const struct image_copy *copy, enum lb_kind kind, const struct refusal *r, void **handle)
+static const struct lb_plugin *map(const struct image_copy *copy, enum lb_kind kind, const struct refusal *r,
+                                   void **handle)
 {
     const struct lb_plugin *(*entry)(uint32_t);
     const struct lb_plugin *info;
@@ -273,7 +284,8 @@ static const struct lb_plugin *map(const struct image_copy *copy, enum lb_kind k
         refuse(r, "exports no lb_plugin_entry, so it is no plugin; write LB_EXPORT before that function");
         return NULL;
     }
-    memcpy(&entry, &symbol, sizeof entry); /* ISO C converts no data pointer to a function; POSIX says this works */
+    /* ISO C converts no data pointer to a function; POSIX says that this works. */
+    memcpy(&entry, &symbol, sizeof entry);
     info = entry(LB_ABI);
     return info_fits(info, kind, r) ? info : NULL;
 }
@@ -293,9 +305,10 @@ static struct plugin *find_loaded(const struct image *image)
     return p;
 }
 
-/* A new mapping from bytes that are not mapped yet. What runs a plugin's code for the first time begins here: a vetting
- * child would be handed copy.path before map() is called. */
-static struct plugin *map_image(const struct image *image, const char *name, enum lb_kind kind, const struct refusal *r)
+/* A new mapping from bytes that are not mapped yet. What runs a plugin's code for the first time begins here:
+ * a vetting child would be handed copy.path before map() is called. */
+static struct plugin *map_image(const struct image *image, const char *name, enum lb_kind kind,
+                                const struct refusal *r)
 {
     const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     const struct lb_plugin *info;
@@ -312,7 +325,9 @@ static struct plugin *map_image(const struct image *image, const char *name, enu
     }
     m = mem_zero(1, sizeof *m);
     m->copy = copy;
-    m->plugin = (struct plugin){ .info = info, .path = mem_text(r->path), .handle = handle, .fd = copy.fd, .refs = 1 };
+    m->plugin = (struct plugin){
+        .info = info, .path = mem_text(r->path), .handle = handle, .fd = copy.fd, .refs = 1
+    };
     memcpy(m->plugin.content, image->content, sizeof m->plugin.content);
     pthread_mutex_lock(&all.lock);
     m->plugin.next = all.first;
@@ -323,7 +338,8 @@ static struct plugin *map_image(const struct image *image, const char *name, enu
 }
 
 /* The plugin these bytes are, with one reference. */
-static struct plugin *load_image(const struct image *image, const char *name, enum lb_kind kind, const struct refusal *r)
+static struct plugin *load_image(const struct image *image, const char *name, enum lb_kind kind,
+                                 const struct refusal *r)
 {
     struct plugin *p = find_loaded(image);
 

@@ -4,10 +4,11 @@
  * Owns     every mapping of a plugin, and the sealed copy it was loaded from.
  * Used by  strategy.c; control's builder for lists. The only file that calls dlopen.
  * Uses     lb_plugin.h. Knows nothing of views.
- * Thread   load and retain: the builder thread. release: the control thread. A lock guards the list of loaded ones.
+ * Thread   load and retain: the builder thread. release: the control thread. A lock guards the list of loaded
+ *          ones.
  *
- * The user's path is never mapped: the bytes are copied into a sealed memfd first, so the file may be overwritten in
- * place while its old code serves. Equal bytes are mapped once.
+ * The user's path is never mapped: the bytes are copied into a sealed memfd first, so the file may be
+ * overwritten in place while its old code serves. Equal bytes are mapped once.
  */
 #ifndef WORLD_PLUGIN_H
 #define WORLD_PLUGIN_H
@@ -28,15 +29,16 @@ struct plugin {
     struct plugin *next;
 };
 
-/* Finds NAME.so in dir (or takes NAME as a path when it has a slash), copies it, maps it, checks ABI, kind, sizes and that
- * its name and callbacks are there. Returns it with one reference, or NULL and why: a whole sentence, naming the path. */
+/* Finds NAME.so in dir (or takes NAME as a path when it has a slash), copies it, maps it, checks ABI, kind,
+ * sizes and that its name and callbacks are there. Returns it with one reference, or NULL and why: a whole
+ * sentence, naming the path. */
 struct plugin *plugin_load(const char *dir, const char *name, enum lb_kind kind, char *why, size_t why_size);
 
 /* Lets go; the last one unmaps it. Control thread. */
 void plugin_release(struct plugin *p);
 
-/* Names of what lies in dir with the given prefix ("hash_"), without ".so", sorted, ending with NULL. Free with
- * plugin_names_free. NULL when dir cannot be read. */
+/* Names of what lies in dir with the given prefix ("hash_"), without ".so", sorted, ending with NULL. Free
+ * with plugin_names_free. NULL when dir cannot be read. */
 char **plugin_names(const char *dir, const char *prefix);
 void plugin_names_free(char **names);
 

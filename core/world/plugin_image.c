@@ -22,6 +22,10 @@
 
 #include "base/mem.h"
 
+/* Of this machine's word size. */
+typedef ElfW(Ehdr) elf_head;
+typedef ElfW(Phdr) elf_segment;
+
 static int refuse(char *why, size_t why_size, const char *path, const char *what)
 {
     snprintf(why, why_size, "%s: %s", path, what);
@@ -36,8 +40,8 @@ static int refuse_errno(char *why, size_t why_size, const char *path, const char
 
 /* ------------------------------------------------------------------ reading */
 
-/* Reads all of a descriptor that promised len bytes. A file that is being written meanwhile may be shorter: whatever
- * has come by then is looked at like any other file. Returns the bytes read, or -1 with errno. */
+/* Reads all of a descriptor that promised len bytes. A file that is being written meanwhile may be shorter:
+ * whatever has come by then is looked at like any other file. Returns the bytes read, or -1 with errno. */
 static ssize_t read_all(int fd, unsigned char *bytes, size_t len)
 {
     size_t done = 0;
@@ -65,11 +69,14 @@ static int read_descriptor(int fd, const char *path, struct image *image, char *
     if (S_ISDIR(st.st_mode))
         return refuse(why, why_size, path, "is a directory; a plugin is a shared object (cc -shared -fPIC)");
     if (!S_ISREG(st.st_mode))
-        return refuse(why, why_size, path, "is not a regular file; a plugin is a shared object (cc -shared -fPIC)");
+        return refuse(why, why_size, path,
+                      "is not a regular file; a plugin is a shared object (cc -shared -fPIC)");
     if (st.st_size == 0)
-        return refuse(why, why_size, path, "is empty; was it being copied? Put it in place with mv, then reload");
+        return refuse(why, why_size, path,
+                      "is empty; was it being copied? Put it in place with mv, then reload");
     if ((unsigned long long)st.st_size > IMAGE_BYTES_MAX)
-        return refuse(why, why_size, path, "is larger than 256 MiB, and no plugin is; strip it or split off its data");
+        return refuse(why, why_size, path,
+                      "is larger than 256 MiB, and no plugin is; strip it or split off its data");
     image->bytes = mem_alloc((size_t)st.st_size);
     got = read_all(fd, image->bytes, (size_t)st.st_size);
     if (got < 0) {
@@ -81,13 +88,13 @@ static int read_descriptor(int fd, const char *path, struct image *image, char *
 }
 
 /* Whether len bytes reach to the end of every segment. False also for a file that ends within its headers. */
-static bool is_whole(const struct image *image, const ElfW(Ehdr) *head)
+static bool is_whole(const struct image *image, const elf_head *head)
 {
-    if (head->e_phentsize != sizeof(ElfW(Phdr)) || head->e_phoff > image->len ||
-        (image->len - head->e_phoff) / sizeof(ElfW(Phdr)) < head->e_phnum)
+    if (head->e_phentsize != sizeof(elf_segment) || head->e_phoff > image->len ||
+        (image->len - head->e_phoff) / sizeof(elf_segment) < head->e_phnum)
         return false;
     for (unsigned i = 0; i < head->e_phnum; i++) {
-        ElfW(Phdr) segment;
+        elf_segment segment;
 
         memcpy(&segment, image->bytes + head->e_phoff + i * sizeof segment, sizeof segment);
         if (segment.p_offset > image->len || segment.p_filesz > image->len - segment.p_offset)
@@ -98,20 +105,24 @@ static bool is_whole(const struct image *image, const ElfW(Ehdr) *head)
 
 static int check(const struct image *image, const char *path, char *why, size_t why_size)
 {
-    ElfW(Ehdr) head;
+    elf_head head;
 
     if (image->len < SELFMAG || memcmp(image->bytes, ELFMAG, SELFMAG) != 0)
-        return refuse(why, why_size, path,
-                      "is no shared object (it does not begin like an ELF file); build it with cc -shared -fPIC");
+        return refuse(
+            why, why_size, path,
+            "is no shared object (it does not begin like an ELF file); build it with cc -shared -fPIC");
     if (image->len >= sizeof head) {
         memcpy(&head, image->bytes, sizeof head);
-        if (head.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) || head.e_type != ET_DYN)
-            return refuse(why, why_size, path, "is an ELF file, but no shared object for this machine; build it with cc "
-                                               "-shared -fPIC");
+        if (head.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+            head.e_type != ET_DYN)
+            return refuse(why, why_size, path,
+                          "is an ELF file, but no shared object for this machine; build it with cc "
+                          "-shared -fPIC");
         if (is_whole(image, &head))
             return 0;
     }
-    return refuse(why, why_size, path, "is cut short; was it being copied? Put it in place with mv, then reload");
+    return refuse(why, why_size, path,
+                  "is cut short; was it being copied? Put it in place with mv, then reload");
 }
 
 int image_read(const char *path, struct image *image, char *why, size_t why_size)
@@ -202,14 +213,15 @@ static int copy_seal(struct image_copy *copy)
 
 #endif
 
-int image_copy(const struct image *image, const char *name, const char *path, struct image_copy *copy, char *why,
-               size_t why_size)
+int image_copy(const struct image *image, const char *name, const char *path, struct image_copy *copy,
+               char *why, size_t why_size)
 {
     char short_name[128]; /* a memfd's name is limited to 249 bytes, a file's to 255 */
 
     snprintf(short_name, sizeof short_name, "%s", name);
     *copy = (struct image_copy){ .fd = -1 };
-    if (copy_open(short_name, copy) < 0 || write_all(copy->fd, image->bytes, image->len) < 0 || copy_seal(copy) < 0) {
+    if (copy_open(short_name, copy) < 0 || write_all(copy->fd, image->bytes, image->len) < 0 ||
+        copy_seal(copy) < 0) {
         int error = errno;
 
         image_copy_drop(copy);

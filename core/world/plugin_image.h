@@ -7,8 +7,8 @@
  * Thread   any; nothing is shared.
  *
  * A copy is a memfd, sealed so that nobody can change or shrink it under the running code. Builds that define
- * RM_PLUGIN_COPY_TO_FILE use a file in a private directory under $TMPDIR instead: debuggers and sanitizers find no
- * symbols through a memfd.
+ * RM_PLUGIN_COPY_TO_FILE use a file in a private directory under $TMPDIR instead: debuggers and sanitizers
+ * find no symbols through a memfd.
  */
 #ifndef WORLD_PLUGIN_IMAGE_H
 #define WORLD_PLUGIN_IMAGE_H
@@ -31,14 +31,15 @@ struct image_copy {
     char *directory; /* of a private file; NULL: a memfd */
 };
 
-/* Reads a regular file of 1 byte to 256 MiB that is a whole ELF object: the loader trusts what the file says of itself and
- * would touch missing pages. Returns 0, or -1 and why: a sentence that begins with the path. */
+/* Reads a regular file of 1 byte to 256 MiB that is a whole ELF object: the loader trusts what the file says
+ * of itself and would touch missing pages. Returns 0, or -1 and why: a sentence that begins with the path. */
 int image_read(const char *path, struct image *image, char *why, size_t why_size);
 void image_free(struct image *image);
 
-/* Copies; name (of the plugin) shows up in /proc/PID/maps and in debuggers. path only serves the sentence in why. */
-int image_copy(const struct image *image, const char *name, const char *path, struct image_copy *copy, char *why,
-               size_t why_size);
+/* Copies; name (of the plugin) shows up in /proc/PID/maps and in debuggers. path only serves the sentence in
+ * why. */
+int image_copy(const struct image *image, const char *name, const char *path, struct image_copy *copy,
+               char *why, size_t why_size);
 
 /* Removes the private file and closes the descriptor. */
 void image_copy_drop(struct image_copy *copy);

@@ -4,8 +4,10 @@
  * Owns     its identity (immutable once made) and its live block, which outlives views.
  * Used by  control (makes it, sets readiness, frees it), workers (count on it), metrics (sum).
  * Uses     stats.h, lb_plugin.h (struct lb_live).
- * Thread   identity: read by any. live: each field says who writes. Made and freed by the control thread; it is freed
- *          when the last view that names it is gone; before that, FORGOTTEN from every worker says that nothing uses it any more.
+ * Thread   identity: read by any. live: each field says who writes. Made and freed by the control thread; it
+ *          is freed
+ * when the last view that names it is gone; before that, FORGOTTEN from every worker says that nothing uses
+ * it any more.
  */
 #ifndef WORLD_REPLICA_H
 #define WORLD_REPLICA_H
@@ -22,9 +24,10 @@
 
 struct replica {
     /* identity */
-    char name[REPLICA_NAME_MAX + 1];          /* what /rep and X-Served-By say: "Server 2", "emergency_52" */
-    char ring_name[REPLICA_NAME_MAX + 1 + 8]; /* what the strategy hashes; inherited by a stand-in; "Server 2#2" */
-    uint64_t id;                              /* lb_member.id */
+    char name[REPLICA_NAME_MAX + 1]; /* what /rep and X-Served-By say: "Server 2", "emergency_52" */
+    char ring_name[REPLICA_NAME_MAX + 1 +
+                   8]; /* what the strategy hashes; inherited by a stand-in; "Server 2#2" */
+    uint64_t id;       /* lb_member.id */
     uint32_t weight;
     uint32_t index; /* small and unique among living replicas: the workers' arrays use it */
     struct sockaddr_storage address;
@@ -33,9 +36,11 @@ struct replica {
     unsigned n_workers;
     unsigned refs; /* control thread */
 
-    /* live: shared by all. in_flight and latency_ns are written by workers, ready by control. On a line of its own. */
+    /* live: shared by all. in_flight and latency_ns are written by workers, ready by control. On a line of
+     * its own. */
     _Alignas(64) struct lb_live live;
-    _Alignas(64) atomic_bool refusal_told; /* a worker has posted REFUSED; control clears it when it says READY */
+    _Alignas(64)
+        atomic_bool refusal_told; /* a worker has posted REFUSED; control clears it when it says READY */
 
     /* one line a worker; only that worker writes */
     struct replica_line *lines; /* n_workers */
@@ -53,11 +58,13 @@ struct replica_identity {
 /* With one reference. */
 struct replica *replica_new(const struct replica_identity *who, unsigned n_workers);
 
-/* The supervisor's row and every view that names it hold a reference each; the last release frees it. Control thread. */
+/* The supervisor's row and every view that names it hold a reference each; the last release frees it.
+ * Control thread. */
 void replica_retain(struct replica *r);
 void replica_release(struct replica *r);
 
-/* In rotation or not. Unready ones are never picked, whatever view names them. Control thread writes, any reads. */
+/* In rotation or not. Unready ones are never picked, whatever view names them. Control thread writes, any
+ * reads. */
 void replica_set_ready(struct replica *r, bool ready);
 bool replica_is_ready(const struct replica *r);
 
@@ -75,7 +82,8 @@ static inline uint32_t replica_in_flight(const struct replica *r)
     return __atomic_load_n(&r->live.in_flight, __ATOMIC_RELAXED);
 }
 
-/* Moves the average an eighth of the way to ns. Workers; a lost update between two of them does not matter. */
+/* Moves the average an eighth of the way to ns. Workers; a lost update between two of them does not
+ * matter. */
 void replica_note_latency(struct replica *r, uint64_t ns);
 
 #endif

@@ -6,11 +6,11 @@
  * Uses     mem.h.
  * Thread   each line is written by one worker; reading: any thread, at any time.
  *
- * The history is a ring that its reader never stops. The writer fills entry k and then says head = k + 1. Entry k shares its
- * place with entry k + size, which the writer begins once head is k + size: so a copy of entry k is good when
- * head, read after the copy, was still below k + size. Every store into an entry is a release and every load from it an
- * acquire: a reader that sees anything of entry k + size therefore also sees head >= k + size, and its second
- * read of head can't be moved up before the copy.
+ * The history is a ring that its reader never stops. The writer fills entry k and then says head = k + 1.
+ * Entry k shares its place with entry k + size, which the writer begins once head is k + size: so a copy of
+ * entry k is good when head, read after the copy, was still below k + size. Every store into an entry is a
+ * release and every load from it an acquire: a reader that sees anything of entry k + size therefore also
+ * sees head >= k + size, and its second read of head can't be moved up before the copy.
  */
 #include "world/stats.h"
 
@@ -41,7 +41,8 @@ static struct history *make_history(struct replica_line *line, uint32_t history_
     return history;
 }
 
-void stats_note_request(struct replica_line *line, uint32_t history_size, uint64_t when_ns, uint64_t request_id)
+void stats_note_request(struct replica_line *line, uint32_t history_size, uint64_t when_ns,
+                        uint64_t request_id)
 {
     if (history_size == 0)
         return;
@@ -80,7 +81,8 @@ static struct copies copy_history(const struct replica_line *line, size_t limit)
         all[k - from].request_id = atomic_load_explicit(&entry->request_id, memory_order_acquire);
     }
     uint64_t head_now = atomic_load_explicit(&history->head, memory_order_acquire);
-    uint64_t good = head_now < history->size ? 0 : head_now - history->size + 1; /* the first certainly whole one */
+    uint64_t good =
+        head_now < history->size ? 0 : head_now - history->size + 1; /* the first certainly whole one */
     uint64_t spoilt = good <= from ? 0 : good >= head ? want : good - from;
     if (spoilt)
         memmove(all, all + spoilt, (want - spoilt) * sizeof *all);
@@ -94,14 +96,16 @@ static void merge_newest(struct copies *lines, unsigned n_lines, struct stats_re
         struct copies *newest = NULL;
         for (unsigned i = 0; i < n_lines; i++) {
             struct copies *c = &lines[i];
-            if (c->count && (!newest || c->first[c->count - 1].when_ns > newest->first[newest->count - 1].when_ns))
+            if (c->count &&
+                (!newest || c->first[c->count - 1].when_ns > newest->first[newest->count - 1].when_ns))
                 newest = c;
         }
         out[--count] = newest->first[--newest->count];
     }
 }
 
-size_t stats_requests(const struct replica_line *lines, unsigned n_lines, size_t limit, struct stats_request **out)
+size_t stats_requests(const struct replica_line *lines, unsigned n_lines, size_t limit,
+                      struct stats_request **out)
 {
     struct copies *copies = mem_zero(n_lines, sizeof *copies);
     size_t count = 0;

@@ -3,7 +3,8 @@
  *
  * Owns     the layout of counters and of the history of request ids.
  * Used by  path/tally.c (adds), control's state and /requests (sum).
- * Thread   each line is written by one worker with a relaxed load and store; control reads relaxed. No lock, no fence.
+ * Thread   each line is written by one worker with a relaxed load and store; control reads relaxed. No lock,
+ *          no fence.
  */
 #ifndef WORLD_STATS_H
 #define WORLD_STATS_H
@@ -13,33 +14,33 @@
 #include <stdint.h>
 
 /* Counters of a replica, one set a worker.   COUNTER(name, help) */
-#define REPLICA_COUNTERS(COUNTER)                                                                                      \
-    COUNTER(picked, "attempts that chose this replica")                                                                \
-    COUNTER(answered, "replies relayed to a client, any status")                                                       \
-    COUNTER(failed, "attempts that ended without a usable reply")                                                      \
-    COUNTER(status_1xx, "interim replies")                                                                             \
-    COUNTER(status_2xx, "replies 200 to 299")                                                                          \
-    COUNTER(status_3xx, "replies 300 to 399")                                                                          \
-    COUNTER(status_4xx, "replies 400 to 499")                                                                          \
-    COUNTER(status_5xx, "replies 500 to 599")                                                                          \
-    COUNTER(connects, "connections opened")                                                                            \
-    COUNTER(reuses, "requests sent on a kept connection")                                                              \
-    COUNTER(bytes_up, "bytes sent to it")                                                                              \
+#define REPLICA_COUNTERS(COUNTER)                                 \
+    COUNTER(picked, "attempts that chose this replica")           \
+    COUNTER(answered, "replies relayed to a client, any status")  \
+    COUNTER(failed, "attempts that ended without a usable reply") \
+    COUNTER(status_1xx, "interim replies")                        \
+    COUNTER(status_2xx, "replies 200 to 299")                     \
+    COUNTER(status_3xx, "replies 300 to 399")                     \
+    COUNTER(status_4xx, "replies 400 to 499")                     \
+    COUNTER(status_5xx, "replies 500 to 599")                     \
+    COUNTER(connects, "connections opened")                       \
+    COUNTER(reuses, "requests sent on a kept connection")         \
+    COUNTER(bytes_up, "bytes sent to it")                         \
     COUNTER(bytes_down, "bytes received from it")
 
 /* Counters of a worker. */
-#define WORKER_COUNTERS(COUNTER)                                                                                       \
-    COUNTER(accepted, "client connections accepted")                                                                   \
-    COUNTER(closed, "client connections closed")                                                                       \
-    COUNTER(requests, "requests whose head was read")                                                                  \
-    COUNTER(control_calls, "requests for a control route")                                                             \
-    COUNTER(replies, "replies finished")                                                                               \
-    COUNTER(own_answers, "error answers made by the balancer")                                                         \
-    COUNTER(retries, "attempts after the first")                                                                       \
-    COUNTER(no_replica, "requests answered 503: nobody ready")                                                         \
-    COUNTER(client_gone, "exchanges ended by their client")                                                            \
-    COUNTER(cut_bodies, "replies cut short by their replica")                                                          \
-    COUNTER(timeouts, "phases that took too long")                                                                     \
+#define WORKER_COUNTERS(COUNTER)                               \
+    COUNTER(accepted, "client connections accepted")           \
+    COUNTER(closed, "client connections closed")               \
+    COUNTER(requests, "requests whose head was read")          \
+    COUNTER(control_calls, "requests for a control route")     \
+    COUNTER(replies, "replies finished")                       \
+    COUNTER(own_answers, "error answers made by the balancer") \
+    COUNTER(retries, "attempts after the first")               \
+    COUNTER(no_replica, "requests answered 503: nobody ready") \
+    COUNTER(client_gone, "exchanges ended by their client")    \
+    COUNTER(cut_bodies, "replies cut short by their replica")  \
+    COUNTER(timeouts, "phases that took too long")             \
     COUNTER(refused_clients, "connections refused at limits.connections or for want of descriptors")
 
 #define STATS_FIELD(name_, help_) _Atomic uint64_t name_;
@@ -52,12 +53,14 @@ struct worker_counters {
 #undef STATS_FIELD
 
 /* The owner's add. */
-#define STATS_ADD(counter_, n_)                                                                                        \
-    atomic_store_explicit(&(counter_), atomic_load_explicit(&(counter_), memory_order_relaxed) + (uint64_t)(n_),       \
+#define STATS_ADD(counter_, n_)                                                                     \
+    atomic_store_explicit(&(counter_),                                                              \
+                          atomic_load_explicit(&(counter_), memory_order_relaxed) + (uint64_t)(n_), \
                           memory_order_relaxed)
 #define STATS_READ(counter_) atomic_load_explicit(&(counter_), memory_order_relaxed)
 
-/* How long something took: bucket b counts durations of 2^b .. 2^(b+1) - 1 microseconds, bucket 0 also those below. */
+/* How long something took: bucket b counts durations of 2^b .. 2^(b+1) - 1 microseconds, bucket 0 also
+ * those below. */
 #define HISTOGRAM_BUCKETS 32
 struct histogram {
     _Atomic uint64_t count[HISTOGRAM_BUCKETS];
@@ -70,8 +73,8 @@ struct history_entry {
     _Atomic uint64_t when_ns, request_id;
 };
 struct history {
-    uint32_t size;           /* entries, above 0 */
-    _Atomic uint64_t head;   /* entries written so far; entry k is at k % size */
+    uint32_t size; /* entries, above 1: one more than are kept, as one may be under the writer's hand */
+    _Atomic uint64_t head; /* entries written so far; entry k is at k % size */
     struct history_entry entries[];
 };
 
@@ -80,15 +83,17 @@ struct replica_line {
     _Atomic(struct history *) history; /* made by its worker on first use; freed with the replica */
 };
 
-/* Appends; makes the history on first use. Owner only. */
-void stats_note_request(struct replica_line *line, uint32_t history_size, uint64_t when_ns, uint64_t request_id);
+/* Appends; makes the history on first use, for the last history_size ids (0: none are kept). Owner only. */
+void stats_note_request(struct replica_line *line, uint32_t history_size, uint64_t when_ns,
+                        uint64_t request_id);
 
-/* The last at most `limit` ids over all lines, merged by time, oldest first. *out is malloced by this, the count is
- * returned (0: *out is NULL). Any thread; entries being overwritten meanwhile are left out. */
+/* The last at most `limit` ids over all lines, merged by time, oldest first. *out is malloced by this, the
+ * count is returned (0: *out is NULL). Any thread; entries being overwritten meanwhile are left out. */
 struct stats_request {
     uint64_t when_ns, request_id;
 };
-size_t stats_requests(const struct replica_line *lines, unsigned n_lines, size_t limit, struct stats_request **out);
+size_t stats_requests(const struct replica_line *lines, unsigned n_lines, size_t limit,
+                      struct stats_request **out);
 
 /* Sums one set over all lines. */
 struct replica_totals {

@@ -6,8 +6,8 @@
  * Uses     plugin.c, strategy_options.c, config.h for names and options.
  * Thread   make: builder thread. retain and release: control thread. keys and digests: any.
  *
- * A hash and a probe that are named are loaded and created even under a scheduler that asks neither: their options
- * are checked where they are written, and they are ready when the scheduler is changed.
+ * A hash and a probe that are named are loaded and created even under a scheduler that asks neither: their
+ * options are checked where they are written, and they are ready when the scheduler is changed.
  */
 #include "world/strategy.h"
 
@@ -82,8 +82,19 @@ static bool is_named(const struct config_plugin *written)
     return written->name && written->name[0];
 }
 
+/* plugin_load says it in one sentence; what that suggests at its end is the hint. Cuts it off. */
+static const char *cut_hint(char *why)
+{
+    char *hint = strstr(why, "; did you mean ");
+    if (!hint)
+        return NULL;
+    *hint = '\0';
+    return hint + 2;
+}
+
 /* Loads one part and fills in its options. */
-static void load_part(struct strategy *s, enum part part, const struct config *config, struct problems *problems)
+static void load_part(struct strategy *s, enum part part, const struct config *config,
+                      struct problems *problems)
 {
     const struct config_plugin *written = written_of(config, part);
     struct plugin **plugin = plugin_of(s, part);
@@ -92,10 +103,12 @@ static void load_part(struct strategy *s, enum part part, const struct config *c
     if (!is_named(written))
         return;
     *plugin = plugin_load(config->plugin_dir, written->name, kinds[part], why, sizeof why);
-    if (*plugin)
+    if (*plugin) {
         s->values[part] = options_fill((*plugin)->info, written, problems);
-    else
-        problem_add(problems, written->place, NULL, "%s", why);
+        return;
+    }
+    const char *hint = cut_hint(why);
+    problem_add(problems, written->place, hint, "%s", why);
 }
 
 /* What the scheduler asks for must be there. */
@@ -105,8 +118,9 @@ static void check_parts(const struct strategy *s, const struct config *config, s
     const struct config_plugin *scheduler = written_of(config, PART_SCHEDULER);
 
     if (!is_named(scheduler)) {
-        problem_add(problems, scheduler->place, "scheduler = \"scheduler_ring\";", "no scheduler is named: set "
-                                                                                   "strategy.scheduler");
+        problem_add(problems, scheduler->place, "scheduler = \"scheduler_ring\";",
+                    "no scheduler is named: set "
+                    "strategy.scheduler");
         return;
     }
     for (int part = PART_HASH; s->scheduler && part < PARTS; part++) {
@@ -119,7 +133,8 @@ static void check_parts(const struct strategy *s, const struct config *config, s
 }
 
 /* Makes the instance of one part. Returns true when there is one now. */
-static bool create_part(struct strategy *s, enum part part, const struct config *config, struct problems *problems)
+static bool create_part(struct strategy *s, enum part part, const struct config *config,
+                        struct problems *problems)
 {
     struct plugin *plugin = *plugin_of(s, part);
     struct lb_error why = { "" };
@@ -132,8 +147,8 @@ static bool create_part(struct strategy *s, enum part part, const struct config 
         return true;
     }
     why.text[sizeof why.text - 1] = 0;
-    problem_add(problems, written_of(config, part)->place, NULL, "%s refuses its options: %s", plugin->info->name,
-                why.text[0] ? why.text : "it gave no reason");
+    problem_add(problems, written_of(config, part)->place, NULL, "%s refuses its options: %s",
+                plugin->info->name, why.text[0] ? why.text : "it gave no reason");
     return false;
 }
 

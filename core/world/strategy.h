@@ -4,7 +4,8 @@
  * Owns     the instances of the three plugins, and through struct table what the scheduler built.
  * Used by  control's builder (make, build, inspect), view.c (holds both), path/pick.c (asks).
  * Uses     plugin.c, lb_plugin.h, config.h for names and options.
- * Thread   make and build: builder thread. retain and release: control thread, under no lock. ask: any worker, read-only.
+ * Thread   make and build: builder thread. retain and release: control thread, under no lock. ask: any
+ *          worker, read-only.
  */
 #ifndef WORLD_STRATEGY_H
 #define WORLD_STRATEGY_H
@@ -20,7 +21,8 @@ struct config;
 struct plugin;
 
 struct strategy {
-    struct plugin *scheduler, *hash, *probe; /* hash, probe: always loaded when named, used when the scheduler needs them */
+    struct plugin *scheduler, *hash,
+        *probe; /* hash, probe: always loaded when named, used when the scheduler needs them */
     const struct lb_scheduler_ops *ops;
     struct lb_hash with_hash;
     struct lb_probe with_probe;
@@ -28,7 +30,8 @@ struct strategy {
     uint64_t caps;
     union lb_value *values[3]; /* texts inside belong to the strategy too */
     atomic_uint refs;
-    uint64_t fingerprint[2]; /* contents of the plugins and values of the options: equal means the same strategy */
+    uint64_t
+        fingerprint[2]; /* of the plugins' bytes and the options' values: equal means the same strategy */
 };
 
 struct table {
@@ -46,25 +49,29 @@ struct table {
     atomic_uint refs;
 };
 
-/* Loads the plugins that config names, checks and fills in their options, makes the instances. Every mistake is added
- * to problems with its place in the file. Returns it with one reference, or NULL when there was a problem. */
+/* Loads the plugins that config names, checks and fills in their options, makes the instances. Every mistake
+ * is added to problems with its place in the file. Returns it with one reference, or NULL when there was a
+ * problem. */
 struct strategy *strategy_make(const struct config *config, struct problems *problems);
 void strategy_retain(struct strategy *s);
 void strategy_release(struct strategy *s);
 
-/* Builds over members, which must be sorted by ring name (strategy_sort_members). Copies them. Returns the table with
- * one reference; NULL and why when the scheduler refuses. */
-struct table *strategy_build(struct strategy *s, const struct lb_member *members, uint32_t n, struct lb_error *why);
+/* Builds over members, which must be sorted by ring name (strategy_sort_members). Copies them. Returns the
+ * table with one reference; NULL and why when the scheduler refuses. */
+struct table *strategy_build(struct strategy *s, const struct lb_member *members, uint32_t n,
+                             struct lb_error *why);
 void table_retain(struct table *t);
 void table_release(struct table *t);
 
 /* Bytewise by ring name, in place: strategies agree on the order. */
 int strategy_compare_members(const void *a, const void *b); /* for qsort of struct lb_member */
 
-/* The digest a table over these members would have as members_digest: to reuse a table instead of building it again. */
+/* The digest a table over these members would have as members_digest: to reuse a table instead of building it
+ * again. */
 uint64_t strategy_digest_members(const struct lb_member *members, uint32_t n);
 
-/* The member id of DECISIONS 21 for a name: the ordinal of "PREFIX n" when the caller knows it, else by the name. */
+/* The member id of DECISIONS 21 for a name: the ordinal of "PREFIX n" when the caller knows it, else by the
+ * name. */
 uint64_t strategy_id_of_name(const char *name, size_t len);
 
 /* Fills id and flags from bytes and len (DECISIONS 21). */
@@ -76,8 +83,8 @@ static inline uint64_t strategy_hash(const struct strategy *s, const struct lb_k
     return s->with_hash.ops ? s->with_hash.ops->key(s->with_hash.self, key) : 0;
 }
 
-/* The share of `samples` sample keys (0 .. samples - 1 spread over six digits) that `to` sends to another ring name than
- * `from`, 0 to 1; negative when either is not keyed or has no members. Builder thread. */
+/* The share of `samples` sample keys (0 .. samples - 1 spread over six digits) that `to` sends to another
+ * ring name than `from`, 0 to 1; negative when either is not keyed or has no members. Builder thread. */
 double strategy_moved_keys(const struct table *from, const struct table *to, uint32_t samples);
 
 #endif

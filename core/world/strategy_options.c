@@ -6,8 +6,9 @@
  * Uses     config.h for what was written, the plugin's own option table for what it must be.
  * Thread   builder thread.
  *
- * A mistake in lb.conf is told at the option's place. A mistake in the plugin's table (an unknown type, a default that
- * is no value of its type or out of its own bounds) is told at the place where the plugin is named, as the plugin's.
+ * A mistake in lb.conf is told at the option's place. A mistake in the plugin's table (an unknown type, a
+ * default that is no value of its type or out of its own bounds) is told at the place where the plugin is
+ * named, as the plugin's.
  */
 #include "world/strategy_options.h"
 
@@ -112,16 +113,18 @@ static void fill_default(const struct lb_plugin *info, size_t k, struct place pl
     char *what;
 
     if (option->type < LB_INT || option->type > LB_TEXT) {
-        problem_add(problems, place, NULL, "plugin %s: its option \"%s\" has type %u, and lb_plugin.h knows 1 to 4; this is "
-                                           "a mistake in the plugin",
+        problem_add(problems, place, NULL,
+                    "plugin %s: its option \"%s\" has type %u, and lb_plugin.h knows 1 to 4; this is "
+                    "a mistake in the plugin",
                     info->name, option->name, option->type);
         return;
     }
     if (parse_default(option, out) && in_bounds(option, *out))
         return;
     what = wanted(option);
-    problem_add(problems, place, NULL, "plugin %s: the default \"%s\" of its option \"%s\" is not %s; this is a mistake in "
-                                       "the plugin",
+    problem_add(problems, place, NULL,
+                "plugin %s: the default \"%s\" of its option \"%s\" is not %s; this is a mistake in "
+                "the plugin",
                 info->name, option->dflt ? option->dflt : "", option->name, what);
     free(what);
 }
@@ -143,23 +146,15 @@ static const char *written_type(const struct config_value *value)
 static bool convert(const struct lb_option *option, const struct config_value *value, union lb_value *out)
 {
     switch (option->type) {
-    case LB_INT:
-        out->i = value->i;
-        return value->type == CONFIG_INT;
-    case LB_FLOAT:
-        out->f = value->f;
-        return value->type == CONFIG_FLOAT || value->type == CONFIG_INT;
-    case LB_BOOL:
-        out->i = value->i != 0;
-        return value->type == CONFIG_BOOL;
-    default:
-        out->s = value->s;
-        return value->type == CONFIG_TEXT && value->s;
+    case LB_INT: out->i = value->i; return value->type == CONFIG_INT;
+    case LB_FLOAT: out->f = value->f; return value->type == CONFIG_FLOAT || value->type == CONFIG_INT;
+    case LB_BOOL: out->i = value->i != 0; return value->type == CONFIG_BOOL;
+    default: out->s = value->s; return value->type == CONFIG_TEXT && value->s;
     }
 }
 
-static void refuse_bounds(const struct lb_plugin *info, const struct lb_option *option, const struct config_value *value,
-                          union lb_value got, struct problems *problems)
+static void refuse_bounds(const struct lb_plugin *info, const struct lb_option *option,
+                          const struct config_value *value, union lb_value got, struct problems *problems)
 {
     char *what = wanted(option), *shown = NULL;
 
@@ -168,14 +163,14 @@ static void refuse_bounds(const struct lb_plugin *info, const struct lb_option *
     case LB_FLOAT: shown = mem_format("is %g", got.f); break;
     default: shown = mem_format("is %zu bytes long", strlen(got.s)); break;
     }
-    problem_add(problems, value->place, option->help, "option \"%s\" of %s %s; it is %s", option->name, info->name, shown,
-                what);
+    problem_add(problems, value->place, option->help, "option \"%s\" of %s %s; it is %s", option->name,
+                info->name, shown, what);
     free(shown);
     free(what);
 }
 
-static void take_written(const struct lb_plugin *info, size_t k, const struct config_value *value, union lb_value *out,
-                         struct problems *problems)
+static void take_written(const struct lb_plugin *info, size_t k, const struct config_value *value,
+                         union lb_value *out, struct problems *problems)
 {
     const struct lb_option *option = &info->options[k];
     union lb_value got = { .i = 0 };
@@ -183,8 +178,8 @@ static void take_written(const struct lb_plugin *info, size_t k, const struct co
     if (!convert(option, value, &got)) {
         char *what = wanted(option);
 
-        problem_add(problems, value->place, option->help, "option \"%s\" of %s is %s here; it is %s", option->name,
-                    info->name, written_type(value), what);
+        problem_add(problems, value->place, option->help, "option \"%s\" of %s is %s here; it is %s",
+                    option->name, info->name, written_type(value), what);
         free(what);
     } else if (!in_bounds(option, got) || (option->type == LB_FLOAT && !isfinite(got.f))) {
         refuse_bounds(info, option, value, got, problems);
@@ -196,7 +191,8 @@ static void take_written(const struct lb_plugin *info, size_t k, const struct co
     }
 }
 
-static void refuse_unknown(const struct lb_plugin *info, const struct config_value *value, struct problems *problems)
+static void refuse_unknown(const struct lb_plugin *info, const struct config_value *value,
+                           struct problems *problems)
 {
     size_t count = options_count(info);
     const char **names = mem_zero(count + 1, sizeof *names);
@@ -226,7 +222,8 @@ static void refuse_unknown(const struct lb_plugin *info, const struct config_val
 
 /* ------------------------------------------------------------------ all of them */
 
-union lb_value *options_fill(const struct lb_plugin *info, const struct config_plugin *written, struct problems *problems)
+union lb_value *options_fill(const struct lb_plugin *info, const struct config_plugin *written,
+                             struct problems *problems)
 {
     size_t before = problems->count, count = options_count(info);
     union lb_value *values = mem_zero(count + 1, sizeof *values);

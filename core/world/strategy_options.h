@@ -19,9 +19,11 @@ struct config_plugin;
 /* How many options a plugin has. */
 size_t options_count(const struct lb_plugin *info);
 
-/* The value of each option of info, in the order of its table: as written, or the default. Every mistake goes to problems
- * with its place. Returns the values (of which options_free frees the texts, too), or NULL when there was a mistake. */
-union lb_value *options_fill(const struct lb_plugin *info, const struct config_plugin *written, struct problems *problems);
+/* The value of each option of info, in the order of its table: as written, or the default. Every mistake goes
+ * to problems with its place. Returns the values (of which options_free frees the texts, too), or NULL when
+ * there was a mistake. */
+union lb_value *options_fill(const struct lb_plugin *info, const struct config_plugin *written,
+                             struct problems *problems);
 void options_free(const struct lb_plugin *info, union lb_value *values);
 
 #endif

@@ -17,7 +17,7 @@
 
 /* ------------------------------------------------------------------ the allocator a scheduler gets */
 
-/* Stands before each block, so that release knows how much to take off; as large as the strictest alignment. */
+/* Stands before each block, so that release knows how much to take off; keeps the strictest alignment. */
 union block_head {
     size_t bytes;
     max_align_t align;
@@ -28,8 +28,9 @@ static void *counted_alloc(void *ctx, size_t bytes)
     struct table *t = ctx;
     union block_head *head = bytes <= SIZE_MAX - sizeof *head ? malloc(sizeof *head + bytes) : NULL;
 
+    /* Unlike the balancer's own, a table's memory may be refused: the old table still serves. */
     if (!head)
-        return NULL; /* unlike the balancer's own, a table's memory may be refused: the old table still serves */
+        return NULL;
     head->bytes = bytes;
     t->bytes += bytes;
     return head + 1;
@@ -85,7 +86,8 @@ static void inspect(struct table *t)
         free(shares);
 }
 
-struct table *strategy_build(struct strategy *s, const struct lb_member *members, uint32_t n, struct lb_error *why)
+struct table *strategy_build(struct strategy *s, const struct lb_member *members, uint32_t n,
+                             struct lb_error *why)
 {
     struct table *t = mem_zero(1, sizeof *t);
     uint64_t started = clock_now_ns();
@@ -96,8 +98,13 @@ struct table *strategy_build(struct strategy *s, const struct lb_member *members
     t->n_members = n;
     t->members = copy_members(members, n);
     t->members_digest = strategy_digest_members(t->members, n);
-    in = (struct lb_build){ .struct_size = sizeof in, .n_members = n, .members = t->members, .self = s->self,
-                            .hash = s->with_hash, .probe = s->with_probe, .alloc = &t->alloc };
+    in = (struct lb_build){ .struct_size = sizeof in,
+                            .n_members = n,
+                            .members = t->members,
+                            .self = s->self,
+                            .hash = s->with_hash,
+                            .probe = s->with_probe,
+                            .alloc = &t->alloc };
     if (!in.hash.ops)
         in.hash.self = NULL;
     if (!in.probe.ops)
@@ -106,7 +113,8 @@ struct table *strategy_build(struct strategy *s, const struct lb_member *members
     if (s->ops->build(&in, &t->made, why) != 0) {
         why->text[sizeof why->text - 1] = 0;
         if (!why->text[0])
-            snprintf(why->text, sizeof why->text, "%s refuses to build and gives no reason", s->scheduler->info->name);
+            snprintf(why->text, sizeof why->text, "%s refuses to build and gives no reason",
+                     s->scheduler->info->name);
         free(t->members);
         free(t);
         return NULL;
@@ -190,8 +198,8 @@ static bool is_keyed(const struct table *t)
     return t->strategy->caps & LB_CAP_KEYED && t->n_members > 0;
 }
 
-/* Sample keys look like the default key of a request without one, a number of six digits. They are scattered, since
- * numbers at equal distances would hit few of the slots that a polynomial hash reaches. */
+/* Sample keys look like the default key of a request without one, a number of six digits. They are scattered,
+ * since numbers at equal distances would hit few of the slots that a polynomial hash reaches. */
 static void sample_key(uint32_t sample, char text[16], struct lb_key *key)
 {
     int len = snprintf(text, 16, "%u", 100000u + (uint32_t)(lb_mix64(sample) % 900000u));

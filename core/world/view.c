@@ -17,8 +17,8 @@
 #include "world/replica.h"
 #include "world/strategy.h"
 
-static void fill_pool(struct pool *pool, const char *name, struct table *table, struct replica *const *replicas,
-                      uint32_t n_replicas)
+static void fill_pool(struct pool *pool, const char *name, struct table *table,
+                      struct replica *const *replicas, uint32_t n_replicas)
 {
     snprintf(pool->name, sizeof pool->name, "%s", name);
     pool->n_replicas = n_replicas;

@@ -28,15 +28,16 @@ struct pool {
 };
 
 struct view {
-    uint64_t serial;     /* every view has its own, rising */
-    uint64_t generation; /* counts applied configurations */
+    uint64_t serial;       /* every view has its own, rising */
+    uint64_t generation;   /* counts applied configurations */
     struct config *config; /* limits, timeouts, key; holds a reference */
     uint32_t n_pools;
     struct pool *pools;
     unsigned unreleased; /* workers that may still look at it; control thread */
 };
 
-/* One pool named "default". Takes references to config, table and the replicas; copies the array. replicas[i] belongs to member i. */
+/* One pool named "default". Takes references to config, table and the replicas; copies the array.
+ * replicas[i] belongs to member i. */
 struct view *view_new(uint64_t serial, uint64_t generation, struct config *config, struct table *table,
                       struct replica *const *replicas, uint32_t n_replicas);
 

@@ -23,6 +23,7 @@ BROKEN = [
     ("borders_include", "plugins/hash_a/a.c", '#include "world/view.h"\n', "plugins/hash_a/a.c:8: world/view.h"),
     ("borders_include", "backend/a.c", '#include "base/log.h"\n', "backend/a.c:8: base/log.h is not for backend"),
     ("only", "core/control/a.c", "void *h = dlopen(path, 0);\n", "only plugin.c maps a plugin"),
+    ("only", "core/control/routes.c", "s->spawner_ops->stop(s->spawner, r);\n", "only the supervisor decides"),
     ("only", "core/control/supervisor.c", "pid = fork();\n", "only a spawner makes a process"),
     ("only", "core/world/a.c", 'execve("/bin/sh", 0, 0);\n', "only a spawner makes a process"),
     ("only", "core/control/a.c", "kill(pid, 9);\n", "only a spawner ends a process"),

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <event2/event.h>
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -246,9 +246,10 @@ void stage_write(struct stage *s, const char *conf)
 {
     FILE *f = fopen(s->path, "w");
     assert_non_null(f);
+    fputs(conf, f); /* first: tests count its lines */
     if (!strstr(conf, "replicas ="))
         fprintf(f, "replicas = { process = { command = [ \"/bin/true\" ]; }; };\n");
-    fprintf(f, "%s\nplugin_dir = \"%s\";\n", conf, getenv("RM_PLUGIN_DIR") ? getenv("RM_PLUGIN_DIR") : RM_PLUGIN_DIR);
+    fprintf(f, "plugin_dir = \"%s\";\n", getenv("RM_PLUGIN_DIR") ? getenv("RM_PLUGIN_DIR") : RM_PLUGIN_DIR);
     assert_int_equal(fclose(f), 0);
 }
 
@@ -312,10 +313,16 @@ static void burn(struct letter *letter)
     }
 }
 
-void stage_close(struct stage *s)
+void stage_quiet(struct stage *s)
 {
     builder_free(s->builder);
+    s->builder = NULL;
     burn(mailbox_take(&s->box));
+}
+
+void stage_close(struct stage *s)
+{
+    stage_quiet(s);
     publish_free(s->publish);
     for (unsigned i = 0; i < STAGE_WORKERS; i++) {
         struct stage_worker *w = &s->workers[i];

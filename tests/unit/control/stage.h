@@ -1,5 +1,6 @@
 /*
- * stage.h - a publisher with everything around it played by the test: workers, a supervisor, a configuration file.
+ * stage.h - a publisher with everything around it played by the test: workers, a supervisor, a configuration
+ * file.
  *
  * Owns     what stage_open makes, until stage_close.
  * Used by  unit/control/test_publish.c, test_reload.c, test_routes.c.
@@ -18,7 +19,7 @@
 #include "world/message.h"
 #include "world/stats.h"
 
-#define STAGE_WORKERS 3
+#define STAGE_WORKERS  3
 #define STAGE_REPLICAS 64
 
 struct builder;
@@ -32,9 +33,9 @@ struct stage_worker {
     struct mailbox mailbox;
     struct letter *mail; /* taken and not yet answered, oldest first */
     struct view *runs;
-    unsigned n_views;        /* RUN_VIEW letters answered */
-    bool releases_first;     /* RELEASED before SWITCHED */
-    bool keeps_views;        /* never releases one */
+    unsigned n_views;             /* RUN_VIEW letters answered */
+    bool releases_first;          /* RELEASED before SWITCHED */
+    bool keeps_views;             /* never releases one */
     struct letter_answer *answer; /* the last ANSWER */
     struct worker_counters counters;
 };
@@ -63,9 +64,13 @@ struct stage {
     void (*on_call)(struct stage *s, struct letter_call *letter);
 };
 
-/* conf is the text of an lb.conf; plugin_dir is added, and a command for replicas when it has none. Starts everything. */
+/* conf is the text of an lb.conf; plugin_dir is added, and a command for replicas when it has none. Starts
+ * everything. */
 struct stage *stage_open(const char *conf);
 void stage_close(struct stage *s);
+/* Ends the builder and drops what is in the mail, before the test frees what its jobs point to. Part of
+ * stage_close. */
+void stage_quiet(struct stage *s);
 
 /* Writes the configuration file anew. */
 void stage_write(struct stage *s, const char *conf);

@@ -1,5 +1,6 @@
 /*
- * supervisor_fake.c - a supervisor on a bench: its spawner, its heartbeats and its publisher are the test's hands.
+ * supervisor_fake.c - a supervisor on a bench: its spawner, its heartbeats and its publisher are the test's
+ * hands.
  *
  * Owns     the fakes and what they saw.
  * Used by  test_supervisor*.c.
@@ -7,14 +8,14 @@
  */
 #include "unit/control/supervisor_fake.h"
 
+#include <arpa/inet.h>
 #include <event2/event.h>
-#include <stdarg.h>
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
 
 #include <cmocka.h>
 
@@ -28,8 +29,8 @@ struct spawner {
     struct spawner_hooks hooks;
 };
 
-static struct spawner *open_fake(struct event_base *base, struct config *config, const struct spawner_hooks *hooks,
-                                 char *why, size_t why_size)
+static struct spawner *open_fake(struct event_base *base, struct config *config,
+                                 const struct spawner_hooks *hooks, char *why, size_t why_size)
 {
     (void)base;
     (void)config;
@@ -71,10 +72,10 @@ static void close_fake(struct spawner *s)
     free(s);
 }
 
-static const struct spawner_ops fake_process = { "process", true, open_fake, apply_fake, start_fake, stop_fake,
-                                                 close_fake };
-static const struct spawner_ops fake_static = { "static", false, open_fake, apply_fake, start_fake, stop_fake,
-                                                close_fake };
+static const struct spawner_ops fake_process = { "process",  true,      open_fake, apply_fake,
+                                                 start_fake, stop_fake, close_fake };
+static const struct spawner_ops fake_static = { "static",   false,     open_fake, apply_fake,
+                                                start_fake, stop_fake, close_fake };
 
 /* ------------------------------------------------------------------ heartbeats */
 
@@ -95,8 +96,8 @@ static void health_apply(struct health *h, const struct config *next)
     (void)next;
 }
 
-static struct heartbeat *health_watch(struct health *h, const char *address, enum health_pace pace, health_fn fn,
-                                      void *ctx)
+static struct heartbeat *health_watch(struct health *h, const char *address, enum health_pace pace,
+                                      health_fn fn, void *ctx)
 {
     struct heartbeat *beat = mem_zero(1, sizeof *beat);
     beat->owner = h;
@@ -259,7 +260,8 @@ struct row *bench_row(struct bench *b, size_t position)
 
 struct row *bench_named(struct bench *b, const char *name)
 {
-    EACH_ROW (row, b->s) {
+    EACH_ROW(row, b->s)
+    {
         if (strcmp(row->name, name) == 0) {
             return row;
         }
@@ -311,7 +313,8 @@ void bench_up(struct bench *b, struct row *row)
 
 void bench_all_up(struct bench *b)
 {
-    EACH_ROW (row, b->s) {
+    EACH_ROW(row, b->s)
+    {
         bench_up(b, row);
     }
     bench_publish(b);

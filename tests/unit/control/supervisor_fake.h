@@ -1,12 +1,14 @@
 /*
- * supervisor_fake.h - a supervisor on a bench: its spawner, its heartbeats and its publisher are the test's hands.
+ * supervisor_fake.h - a supervisor on a bench: its spawner, its heartbeats and its publisher are the test's
+ * hands.
  *
  * Owns     the fakes and what they saw.
  * Used by  test_supervisor*.c.
  * Thread   the test's.
  *
- * Nothing happens by itself: a start is answered by bench_started or bench_exited, a heartbeat by bench_beat, a changed
- * rotation by bench_publish, a forget by bench_forget. All timers are set to an hour; bench_timer makes one run out.
+ * Nothing happens by itself: a start is answered by bench_started or bench_exited, a heartbeat by bench_beat,
+ * a changed rotation by bench_publish, a forget by bench_forget. All timers are set to an hour; bench_timer
+ * makes one run out.
  */
 #ifndef TESTS_SUPERVISOR_FAKE_H
 #define TESTS_SUPERVISOR_FAKE_H

@@ -17,8 +17,8 @@
 
 #define LONGEST "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_" /* 63 characters */
 
-/* n > 0: the body is good, and names its names with commas between. n == 0: it is refused, and the sentence contains
- * names. */
+/* n > 0: the body is good, and names its names with commas between. n == 0: it is refused, and the sentence
+ * contains names. */
 struct row {
     const char *body;
     uint32_t n;
@@ -165,13 +165,15 @@ static void test_bodies(void **state)
 static void test_more_names_than_n(void **state)
 {
     (void)state;
-    static const char *const bodies[] = { "{\"n\":1,\"hostnames\":[\"a\",\"b\"]}", "n=1&server_id=a&server_id=b" };
+    static const char *const bodies[] = { "{\"n\":1,\"hostnames\":[\"a\",\"b\"]}",
+                                          "n=1&server_id=a&server_id=b" };
     for (size_t i = 0; i < 2; i++) {
         struct change c;
         char why[512];
         assert_int_equal(change_read(CHANGE_ADD, bodies[i], strlen(bodies[i]), MAX, &c, why, sizeof why), -1);
         assert_string_equal(why, "<Error> Length of hostname list is more than newly added instances");
-        assert_int_equal(change_read(CHANGE_REMOVE, bodies[i], strlen(bodies[i]), MAX, &c, why, sizeof why), -1);
+        assert_int_equal(change_read(CHANGE_REMOVE, bodies[i], strlen(bodies[i]), MAX, &c, why, sizeof why),
+                         -1);
         assert_string_equal(why, "<Error> Length of hostname list is more than removable instances");
     }
 }

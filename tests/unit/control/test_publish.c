@@ -1,5 +1,6 @@
 /*
- * test_publish.c - one view after the other: order, coalescing, stand-ins, refusals, and when things are freed.
+ * test_publish.c - one view after the other: order, coalescing, stand-ins, refusals, and when things are
+ * freed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <event2/event.h>
+#include <cmocka.h>
 
 #include "control/publish.h"
 #include "control/roster.h"
@@ -21,8 +22,8 @@
 #include "world/view.h"
 
 /* A ring with room for four. */
-#define SMALL                                                                                                          \
-    "strategy = { scheduler = \"scheduler_ring\"; hash = \"hash_murmur\"; probe = \"probe_linear\";\n"                  \
+#define SMALL                                                                                          \
+    "strategy = { scheduler = \"scheduler_ring\"; hash = \"hash_murmur\"; probe = \"probe_linear\";\n" \
     "  scheduler_options = { slots = 16; virtual_nodes = 4; }; };\n"
 #define ROUND_ROBIN "strategy = { scheduler = \"scheduler_round_robin\"; };\n"
 
@@ -148,7 +149,7 @@ static void test_stand_in_during_a_build(void **state)
     stage_join(s, "a", "a");
     stage_settle(s);
     stage_join(s, "b", "b");
-    event_base_loop(s->base, EVLOOP_NONBLOCK); /* the job is out */
+    event_base_loop(s->base, EVLOOP_NONBLOCK | EVLOOP_ONCE); /* the job is out, and not back */
     stage_join(s, "emergency_17", "a");
     unsigned views = s->workers[0].n_views;
     stage_settle(s);
@@ -188,6 +189,33 @@ static void test_release_may_come_before_switched(void **state)
     stage_join(s, "b", "b");
     stage_settle(s);
     stage_wait(s, has_one_view);
+    assert_string_equal(running(), "a,b");
+}
+
+/* All have let go of the old view, and the last SWITCHED is still on its way: until it comes, the old one is
+ * what is in force. */
+static void test_view_in_force_outlives_its_releases(void **state)
+{
+    (void)state;
+    stage_join(s, "a", "a");
+    stage_settle(s);
+    stage_wait(s, has_one_view);
+    const struct view *before = publish_view(s->publish);
+    s->is_manual = true;
+    stage_join(s, "b", "b");
+    stage_wait(s, is_posted);
+    for (unsigned i = 0; i < STAGE_WORKERS; i++) {
+        struct letter_view *letter = calloc(1, sizeof *letter);
+        letter->view = (struct view *)(uintptr_t)before;
+        publish_released(s->publish, letter);
+        s->workers[i].keeps_views = true; /* it has said so already */
+    }
+    assert_int_equal(publish_count_views(s->publish), 2);
+    assert_ptr_equal(publish_view(s->publish), before);
+    for (unsigned i = 0; i < STAGE_WORKERS; i++)
+        stage_answer(s, i);
+    stage_turn(s);
+    assert_int_equal(publish_count_views(s->publish), 1);
     assert_string_equal(running(), "a,b");
 }
 
@@ -348,7 +376,7 @@ static void test_stop_in_the_middle(void **state)
     stage_settle(s);
     s->is_manual = true;
     stage_join(s, "c", "c");
-    event_base_loop(s->base, EVLOOP_NONBLOCK); /* the job is out */
+    event_base_loop(s->base, EVLOOP_NONBLOCK | EVLOOP_ONCE); /* the job is out, and not back */
     apply(ROUND_ROBIN);
     publish_stop(s->publish);
     publish_forget(s->publish, s->replicas[0]);
@@ -371,6 +399,7 @@ int main(void)
         TEST(test_stand_in_during_a_build),
         TEST(test_view_lives_until_the_last_release),
         TEST(test_release_may_come_before_switched),
+        TEST(test_view_in_force_outlives_its_releases),
         TEST(test_forgotten_when_all_have_forgotten),
         TEST(test_full_ring_leaves_newcomers_out),
         TEST(test_as_many_as_fit),

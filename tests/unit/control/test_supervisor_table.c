@@ -1,12 +1,13 @@
 /*
- * test_supervisor_table.c - every cell of state x event, with a driver that starts replicas and with one that doesn't.
+ * test_supervisor_table.c - every cell of state x event, with a driver that starts replicas and with one that
+ * doesn't.
  *
  * Owns     nothing.
  * Used by  ctest: unit.control.supervisor_table.
  * Thread   one.
  *
- * The table is written down here a second time, from the documents. A row is brought into each state on the way it
- * usually gets there, then the event is raised.
+ * The table is written down here a second time, from the documents. A row is brought into each state on the
+ * way it usually gets there, then the event is raised.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,10 +25,14 @@ struct expected {
     enum supervisor_state process, fixed; /* where it leads with each driver */
 };
 
-#define CELL(state_, event_, action_, to_)                                                                             \
-    { SUPERVISOR_##state_, ON_##event_, row_##action_, SUPERVISOR_##to_, SUPERVISOR_##to_ }
-#define CELL2(state_, event_, action_, process_, fixed_)                                                               \
-    { SUPERVISOR_##state_, ON_##event_, row_##action_, SUPERVISOR_##process_, SUPERVISOR_##fixed_ }
+#define CELL(state_, event_, action_, to_)                                                  \
+    {                                                                                       \
+        SUPERVISOR_##state_, ON_##event_, row_##action_, SUPERVISOR_##to_, SUPERVISOR_##to_ \
+    }
+#define CELL2(state_, event_, action_, process_, fixed_)                                            \
+    {                                                                                               \
+        SUPERVISOR_##state_, ON_##event_, row_##action_, SUPERVISOR_##process_, SUPERVISOR_##fixed_ \
+    }
 
 static const struct expected expected[] = {
     CELL(STARTING, STARTED, watch, STARTING),
@@ -163,8 +168,10 @@ static void test_no_cell_leads_nowhere(void **unused)
     (void)unused;
     for (int state = 0; state < SUPERVISOR_STATE_COUNT; state++) {
         for (int event = 0; event < SUPERVISOR_EVENT_COUNT; event++) {
-            const struct cell *cell = supervisor_cell((enum supervisor_state)state, (enum supervisor_event)event);
-            assert_true(!cell->action || (cell->yes < SUPERVISOR_STATE_COUNT && cell->no < SUPERVISOR_STATE_COUNT));
+            const struct cell *cell =
+                supervisor_cell((enum supervisor_state)state, (enum supervisor_event)event);
+            assert_true(!cell->action ||
+                        (cell->yes < SUPERVISOR_STATE_COUNT && cell->no < SUPERVISOR_STATE_COUNT));
         }
         assert_non_null(supervisor_state_name((enum supervisor_state)state));
     }

@@ -72,8 +72,13 @@ static uint32_t ask(uint64_t hash, const uint32_t *tried, uint32_t n_tried)
 {
     uint64_t random = 1;
     struct lb_key key = { .id = hash };
-    struct pick_question q = { .pool = &pool, .seat = seat, .key = &key, .hash = hash, .tried = tried,
-                               .n_tried = n_tried, .random = &random };
+    struct pick_question q = { .pool = &pool,
+                               .seat = seat,
+                               .key = &key,
+                               .hash = hash,
+                               .tried = tried,
+                               .n_tried = n_tried,
+                               .random = &random };
     return pick_member(&pick, &q);
 }
 

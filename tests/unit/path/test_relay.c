@@ -197,7 +197,8 @@ static void a_bad_chunk_is_malformed(void **state)
 static void a_limit_is_a_limit(void **state)
 {
     (void)state;
-    relay_body(&relay, &(struct relay_body){ .decode = FRAMING_CHUNKED, .encode = FRAMING_CHUNKED, .limit = 4 });
+    relay_body(&relay,
+               &(struct relay_body){ .decode = FRAMING_CHUNKED, .encode = FRAMING_CHUNKED, .limit = 4 });
     feed("5\r\nhello\r\n", 10);
     assert_int_equal(relay_pump(&relay, 1000), RELAY_TOO_LARGE);
 }
@@ -220,8 +221,10 @@ static void move_much(enum framing encode, bool keep_in)
     struct buffer *first = keep_in ? buffer_take(&buffers) : NULL;
     if (first)
         first->start = first->end = BUFFER - 100; /* a head stands before it */
-    relay_body(&relay, &(struct relay_body){
-                           .in = first, .keep_in = keep_in, .decode = FRAMING_LENGTH, .encode = encode, .length = TOTAL });
+    relay_body(
+        &relay,
+        &(struct relay_body){
+            .in = first, .keep_in = keep_in, .decode = FRAMING_LENGTH, .encode = encode, .length = TOTAL });
     char out[5000], in[3000];
     enum relay_result result = RELAY_READ;
     while (result != RELAY_DONE || got < TOTAL) {
@@ -232,7 +235,8 @@ static void move_much(enum framing encode, bool keep_in)
         sent += n > 0 ? (size_t)n : 0;
         look();
         result = relay_pump(&relay, 4096);
-        assert_true(result == RELAY_DONE || result == RELAY_READ || result == RELAY_WRITE || result == RELAY_TURN);
+        assert_true(result == RELAY_DONE || result == RELAY_READ || result == RELAY_WRITE ||
+                    result == RELAY_TURN);
         assert_in_range(buffers.used, 0, 3); /* back-pressure: nothing piles up */
         if (turns++ % 3 == 0 || result == RELAY_DONE) {
             ssize_t m = read(sink, out, sizeof out);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <ftw.h>
@@ -25,7 +26,7 @@ static char *path_before;
 static char *paths[PATHS_MAX];
 static size_t n_paths;
 
-int kit_open(void **state)
+int conf_open(void **state)
 {
     (void)state;
     memcpy(directory + sizeof directory - 7, "XXXXXX", 6);
@@ -37,7 +38,7 @@ int kit_open(void **state)
     char *with_us = mem_format("%s:%s", directory, path_before);
     setenv("PATH", with_us, 1);
     free(with_us);
-    return chmod(kit_write("backend", "#!/bin/sh\n"), 0755);
+    return chmod(conf_write("backend", "#!/bin/sh\n"), 0755);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
@@ -46,7 +47,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
-int kit_close(void **state)
+int conf_close(void **state)
 {
     (void)state;
     setenv("PATH", path_before, 1);
@@ -57,19 +58,20 @@ int kit_close(void **state)
     return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-const char *kit_path(const char *name)
+const char *conf_path(const char *name)
 {
     assert_true(n_paths < PATHS_MAX);
     return paths[n_paths++] = mem_format("%s/%s", directory, name);
 }
 
-const char *kit_write(const char *name, const char *text)
+const char *conf_write(const char *name, const char *text)
 {
-    const char *path = kit_path(name);
-    char *slash = strrchr(path, '/');
-    *slash = 0;
-    mkdir(path, 0755); /* the folder may be there */
-    *slash = '/';
+    const char *path = conf_path(name);
+    for (char *slash = paths[n_paths - 1] + sizeof directory; (slash = strchr(slash, '/')); slash++) {
+        *slash = 0;
+        mkdir(path, 0755); /* the folder may be there */
+        *slash = '/';
+    }
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(text, file);
@@ -101,10 +103,10 @@ static char *joined(const struct problems *problems)
     return without_directory(text);
 }
 
-struct config *kit_load(const char *text)
+struct config *conf_load(const char *text)
 {
-    struct problems problems = {0};
-    struct config *c = config_load(kit_write("lb.conf", text), &problems);
+    struct problems problems = { 0 };
+    struct config *c = config_load(conf_write("lb.conf", text), &problems);
     char *said = joined(&problems);
     assert_string_equal(said, "");
     free(said);
@@ -113,9 +115,9 @@ struct config *kit_load(const char *text)
     return c;
 }
 
-char *kit_complaints(const char *path)
+char *conf_complaints(const char *path)
 {
-    struct problems problems = {0};
+    struct problems problems = { 0 };
     struct config *c = config_load(path, &problems);
     assert_true((c != NULL) == (problems.count == 0));
     if (c) {
@@ -126,7 +128,7 @@ char *kit_complaints(const char *path)
     return said;
 }
 
-char *kit_dump(const struct config *c)
+char *conf_dump(const struct config *c)
 {
     char *text = NULL;
     size_t len = 0;
@@ -136,7 +138,7 @@ char *kit_dump(const struct config *c)
     return text;
 }
 
-char *kit_names(char **names)
+char *conf_names(char **names)
 {
     char *text = mem_text("");
     for (size_t i = 0; names[i]; i++) {

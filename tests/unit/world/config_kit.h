@@ -12,26 +12,26 @@
 #include "world/config.h"
 
 /* For cmocka's setup and teardown of each test. */
-int kit_open(void **state);
-int kit_close(void **state);
+int conf_open(void **state);
+int conf_close(void **state);
 
-/* The path of a file in the directory. The text lives until kit_close. */
-const char *kit_path(const char *name);
+/* The path of a file in the directory. The text lives until conf_close. */
+const char *conf_path(const char *name);
 
-/* Writes a file there (its folder is made) and returns its path. */
-const char *kit_write(const char *name, const char *text);
+/* Writes a file there (its folders are made) and returns its path. */
+const char *conf_write(const char *name, const char *text);
 
 /* Loads text as lb.conf; fails the test, showing the problems, when there are any. */
-struct config *kit_load(const char *text);
+struct config *conf_load(const char *text);
 
 /* What loading a file says, one problem a line: "lb.conf:3:7: message | hint", files without the directory. The caller
  * frees it. "" when there are no problems. */
-char *kit_complaints(const char *path);
+char *conf_complaints(const char *path);
 
 /* The dump of a configuration; the caller frees it. */
-char *kit_dump(const struct config *c);
+char *conf_dump(const struct config *c);
 
 /* Names joined by blanks; frees the names. The caller frees the text. */
-char *kit_names(char **names);
+char *conf_names(char **names);
 
 #endif

@@ -1,9 +1,12 @@
 /*
- * test_plugin.c - shared objects in and out: what is let in, what is refused and with which sentence, what stays behind.
+ * test_plugin.c - shared objects in and out: what is let in, what is refused and with which sentence, what
+ * stays behind.
  */
 #include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <link.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,8 +61,8 @@ static void *read_file(const char *path, size_t *len)
     return bytes;
 }
 
-/* Overwrites in place, as cp does: same inode, same path. Eight more bytes at the end (which an ELF file may carry) make
- * a content of its own of each tag but 0. */
+/* Overwrites in place, as cp does: same inode, same path. Eight more bytes at the end (which an ELF file may
+ * carry) make a content of its own of each tag but 0. */
 static void write_plugin(const char *path, const char *from, uint64_t tag)
 {
     size_t len;
@@ -93,6 +96,26 @@ static void overwrite(const char *path, long at, char byte)
     assert_int_equal(fclose(file), 0);
 }
 
+/* Where the last byte is that the loader maps, plus one. */
+static long end_of_segments(const char *path)
+{
+    size_t len;
+    char *bytes = read_file(path, &len);
+    ElfW(Ehdr) head;
+    long end = 0;
+
+    memcpy(&head, bytes, sizeof head);
+    for (unsigned i = 0; i < head.e_phnum; i++) {
+        ElfW(Phdr) segment;
+
+        memcpy(&segment, bytes + head.e_phoff + i * sizeof segment, sizeof segment);
+        end = (long)(segment.p_offset + segment.p_filesz) > end ? (long)(segment.p_offset + segment.p_filesz)
+                                                                : end;
+    }
+    free(bytes);
+    return end;
+}
+
 static unsigned count_descriptors(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -124,9 +147,9 @@ static void test_all_shipped(void **state)
         const char *name;
         enum lb_kind kind;
     } shipped[] = {
-        { "hash_quadratic", LB_HASH },         { "hash_murmur", LB_HASH },
-        { "probe_linear", LB_PROBE },          { "probe_quadratic", LB_PROBE },
-        { "scheduler_ring", LB_SCHEDULER },    { "scheduler_round_robin", LB_SCHEDULER },
+        { "hash_quadratic", LB_HASH },      { "hash_murmur", LB_HASH },
+        { "probe_linear", LB_PROBE },       { "probe_quadratic", LB_PROBE },
+        { "scheduler_ring", LB_SCHEDULER }, { "scheduler_round_robin", LB_SCHEDULER },
     };
 
     (void)state;
@@ -195,7 +218,8 @@ static void test_overwritten_in_place(void **state)
     free(path);
 }
 
-/* Every path a swap can take is walked often, each time with new bytes: never stale code, and nothing is left. */
+/* Every path a swap can take is walked often, each time with new bytes: never stale code, and nothing is
+ * left. */
 static void test_many_swaps(void **state)
 {
 #ifdef RM_SANITIZED
@@ -212,7 +236,9 @@ static void test_many_swaps(void **state)
         const char *version = i % 2 ? "1.0a" : "1.0b";
         struct plugin *next;
 
-        write_plugin(path, i % 2 ? RM_TEST_PLUGIN_DIR "/hash_version_a.so" : RM_TEST_PLUGIN_DIR "/hash_version_b.so", i);
+        write_plugin(
+            path, i % 2 ? RM_TEST_PLUGIN_DIR "/hash_version_a.so" : RM_TEST_PLUGIN_DIR "/hash_version_b.so",
+            i);
         next = load(folder, "hash_swap", LB_HASH);
         assert_string_equal(next->info->version, version);
         plugin_release(now);
@@ -230,6 +256,46 @@ static void test_many_swaps(void **state)
     (void)before;
 #endif
     free(path);
+}
+
+/* One thread loads what another one is letting go: every mapping handed out is whole, and in the end none is
+ * left. */
+static void *load_and_release(void *arg)
+{
+    const char *name = arg;
+    size_t good = 0;
+
+    for (int i = 0; i < 60; i++) {
+        char why[512];
+        struct plugin *p = plugin_load(RM_PLUGIN_DIR, i % 3 ? name : "hash_murmur", LB_HASH, why, sizeof why);
+        const struct lb_hash_ops *ops;
+
+        if (!p)
+            continue;
+        ops = p->info->ops;
+        good += ops->struct_size == sizeof *ops && ops->key && strncmp(p->info->name, "hash_", 5) == 0;
+        plugin_release(p);
+    }
+    return (void *)good;
+}
+
+static void test_two_threads(void **state)
+{
+    pthread_t threads[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, load_and_release,
+                                        (void *)(uintptr_t)(i ? "hash_murmur" : "hash_quadratic")),
+                         0);
+    for (int i = 0; i < 3; i++) {
+        void *good;
+
+        assert_int_equal(pthread_join(threads[i], &good), 0);
+        assert_int_equal((size_t)good, 60);
+    }
+    assert_int_equal(plugin_count_loaded(), 0);
+    assert_int_equal(plugin_count_stuck(), 0);
 }
 
 /* ------------------------------------------------------------------ refusals */
@@ -262,15 +328,16 @@ static void test_refuses_what_it_says_of_itself(void **state)
     } bad[] = {
         { "hash_no_entry", LB_HASH, "hash_no_entry.so: exports no lb_plugin_entry" },
         { "hash_null_entry", LB_HASH, "declined: its lb_plugin_entry returned NULL for plugin ABI 1.0" },
-        { "hash_abi_major", LB_HASH, "speaks plugin ABI 2.1, this balancer speaks 1.0; rebuild it against this "
-                                     "balancer's lb_plugin.h" },
+        { "hash_abi_major", LB_HASH,
+          "speaks plugin ABI 2.1, this balancer speaks 1.0; rebuild it against this "
+          "balancer's lb_plugin.h" },
         { "hash_abi_minor", LB_HASH, "speaks plugin ABI 1.7, newer than this balancer's 1.0" },
-        { "hash_tiny_info", LB_HASH, "4 bytes long, too short" },
-        { "hash_short_info", LB_HASH, "its struct lb_plugin is 56 bytes and this balancer's is 64; rebuild it" },
+        { "hash_tiny_info", LB_HASH, "struct lb_plugin is 4 bytes, too short" },
+        { "hash_short_info", LB_HASH, "its struct lb_plugin is 56 bytes, and ABI 1.0 has 64; rebuild it" },
         { "hash_kind_nine", LB_HASH, "says it is of kind 9" },
         { "hash_no_name", LB_HASH, "has no name" },
         { "hash_no_ops", LB_HASH, "has no callbacks" },
-        { "hash_short_ops", LB_HASH, "its hash callbacks are 32 bytes and this balancer's are 48" },
+        { "hash_short_ops", LB_HASH, "its struct lb_hash_ops is 32 bytes, and ABI 1.0 has 48" },
         { "hash_no_place", LB_HASH, "has no callback place" },
         { "probe_no_at", LB_PROBE, "has no callback at" },
         { "scheduler_no_pick", LB_SCHEDULER, "has no callback pick" },
@@ -318,6 +385,12 @@ static void test_refuses_files(void **state)
         assert_int_equal(truncate(cut, size), 0);
         refuses(folder, "hash_cut", LB_HASH, "hash_cut.so: is cut short");
     }
+    write_plugin(cut, RM_PLUGIN_DIR "/hash_murmur.so", 0);
+    assert_int_equal(truncate(cut, end_of_segments(cut) - 1), 0);
+    refuses(folder, "hash_cut", LB_HASH, "hash_cut.so: is cut short");
+    write_plugin(cut, RM_PLUGIN_DIR "/hash_murmur.so", 0);
+    assert_int_equal(truncate(cut, end_of_segments(cut)), 0); /* what follows is for tools alone */
+    plugin_release(load(folder, "hash_cut", LB_HASH));
     assert_int_equal(mkfifo(pipe, 0600), 0);
     refuses(folder, "hash_pipe", LB_HASH, "is not a regular file");
     refuses(folder, folder, LB_HASH, "is a directory");
@@ -337,8 +410,8 @@ static void test_refuses_files(void **state)
 static void test_refuses_missing(void **state)
 {
     (void)state;
-    refuses(RM_PLUGIN_DIR, "hash_murmer", LB_HASH, "no hash plugin \"hash_murmer\" in " RM_PLUGIN_DIR
-                                                   "; did you mean \"hash_murmur\"?");
+    refuses(RM_PLUGIN_DIR, "hash_murmer", LB_HASH,
+            "no hash plugin \"hash_murmer\" in " RM_PLUGIN_DIR "; did you mean \"hash_murmur\"?");
     refuses(RM_PLUGIN_DIR, "ring", LB_SCHEDULER, "did you mean \"scheduler_ring\"?");
     refuses(RM_PLUGIN_DIR, "hash_of_another_world", LB_HASH, "there is no hash_of_another_world.so");
     refuses("/no/such/directory", "hash_murmur", LB_HASH, "/no/such/directory cannot be read (No such file");
@@ -411,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_equal_bytes_are_mapped_once),
         cmocka_unit_test(test_overwritten_in_place),
         cmocka_unit_test(test_many_swaps),
+        cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_refuses_what_it_says_of_itself),
         cmocka_unit_test(test_refuses_the_wrong_kind_of_a_loaded_one),
         cmocka_unit_test(test_refuses_files),

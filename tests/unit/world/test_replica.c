@@ -107,7 +107,8 @@ static void test_latency(void **state)
     static const struct {
         uint64_t ns, average;
     } rows[] = {
-        { 8000, 8000 }, { 16000, 9000 }, { 1000, 8000 }, { 8000, 8000 }, { 8007, 8000 }, { 7993, 8000 }, { 8008, 8001 },
+        { 8000, 8000 }, { 16000, 9000 }, { 1000, 8000 }, { 8000, 8000 },
+        { 8007, 8000 }, { 7993, 8000 },  { 8008, 8001 },
     };
     struct replica_identity who = identity_v4("a");
     struct replica *r = replica_new(&who, 1);
@@ -128,9 +129,9 @@ static void test_latency(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity),           cmocka_unit_test(test_address_v6),
-        cmocka_unit_test(test_lines_apart),        cmocka_unit_test(test_ready_and_references),
-        cmocka_unit_test(test_in_flight),          cmocka_unit_test(test_latency),
+        cmocka_unit_test(test_identity),    cmocka_unit_test(test_address_v6),
+        cmocka_unit_test(test_lines_apart), cmocka_unit_test(test_ready_and_references),
+        cmocka_unit_test(test_in_flight),   cmocka_unit_test(test_latency),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "world/stats.h"
 
-#define HISTORY 64
+#define HISTORY   64
 #define MAX_LINES 4
 
 static struct replica_line lines[MAX_LINES];
@@ -70,10 +70,20 @@ static void test_histogram(void **state)
         uint64_t ns;
         unsigned bucket;
     } rows[] = {
-        { 0, 0 },         { 999, 0 },       { 1000, 0 },        { 1999, 0 },
-        { 2000, 1 },      { 3999, 1 },      { 4000, 2 },        { 1000000, 9 },
-        { 1024000, 10 },  { 2047999, 10 },  { 2048000, 11 },    { (1ull << 31) * 1000, 31 },
-        { (1ull << 40) * 1000, 31 },        { UINT64_MAX, 31 },
+        { 0, 0 },
+        { 999, 0 },
+        { 1000, 0 },
+        { 1999, 0 },
+        { 2000, 1 },
+        { 3999, 1 },
+        { 4000, 2 },
+        { 1000000, 9 },
+        { 1024000, 10 },
+        { 2047999, 10 },
+        { 2048000, 11 },
+        { (1ull << 31) * 1000, 31 },
+        { (1ull << 40) * 1000, 31 },
+        { UINT64_MAX, 31 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct histogram h = { 0 };
@@ -127,7 +137,8 @@ static void test_merged_by_time(void **state)
     }
 }
 
-/* A writer that laps its reader many times. What is read must be whole (id is when squared) and without a gap. */
+/* A writer that laps its reader many times. What is read must be whole (id is when squared) and without a
+ * gap. */
 static atomic_bool stop;
 
 static void *write_on(void *arg)

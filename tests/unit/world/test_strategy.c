@@ -38,7 +38,8 @@ static void test_composes(void **state)
     assert_int_equal(plugin_count_loaded(), 0);
 }
 
-/* A scheduler that needs neither hash nor probe is not shown them, but named ones are loaded and their options checked. */
+/* A scheduler that needs neither hash nor probe is not shown them, but named ones are loaded and their
+ * options checked. */
 static void test_composes_without(void **state)
 {
     struct strategy *s = kit_strategy(in_turn, none, none);
@@ -57,14 +58,16 @@ static void test_composes_without(void **state)
     assert_int_equal(strategy_hash(s, &key), 0);
     strategy_release(s);
     problems = kit_problems(RM_PLUGIN_DIR, in_turn, (struct kit_part){ "hash_murmur", "seed=-1" }, none);
-    assert_string_equal(problems, "2:1: option \"seed\" of hash_murmur is -1; it is a whole number (0 .. 4294967295) [seed, a "
-                                  "32-bit number: balancers with the same seed agree]");
+    assert_string_equal(
+        problems,
+        "2:1: option \"seed\" of hash_murmur is -1; it is a whole number (0 .. 4294967295) [seed, a "
+        "32-bit number: balancers with the same seed agree]");
     free(problems);
     assert_int_equal(plugin_count_loaded(), 0);
 }
 
-static void check_problems(const char *dir, struct kit_part scheduler, struct kit_part hash, struct kit_part probe,
-                           const char *expected)
+static void check_problems(const char *dir, struct kit_part scheduler, struct kit_part hash,
+                           struct kit_part probe, const char *expected)
 {
     char *problems = kit_problems(dir, scheduler, hash, probe);
 
@@ -87,32 +90,42 @@ static void test_needs(void **state)
 static void test_all_problems_at_once(void **state)
 {
     (void)state;
-    check_problems(RM_PLUGIN_DIR, (struct kit_part){ "scheduler_ring", "slots=1 virtual_nods=5 virtual_nodes=many" },
-                   (struct kit_part){ "hash_murmer", "bits=7" }, (struct kit_part){ "probe_linear", "step=true zzzzzz=1" },
-                   "1:1: option \"slots\" of scheduler_ring is 1; it is a whole number (2 .. 4294967296) [size of the ring, in "
-                   "slots]\n"
-                   "1:2: scheduler_ring has no option \"virtual_nods\" [did you mean \"virtual_nodes\"?]\n"
-                   "1:3: option \"virtual_nodes\" of scheduler_ring is a text here; it is a whole number (1 .. 100000) [places "
-                   "on the ring of a member of weight 1, in virtual nodes]\n"
-                   "2:1: no hash plugin \"hash_murmer\" in " RM_PLUGIN_DIR "; did you mean \"hash_murmur\"?\n"
-                   "3:1: option \"step\" of probe_linear is true or false here; it is a whole number (1 .. 4294967295) [how "
-                   "far one attempt goes, in slots]\n"
-                   "3:2: probe_linear has no option \"zzzzzz\" [probe_linear has step]");
-    check_problems(RM_PLUGIN_DIR, (struct kit_part){ "scheduler_round_robin", "slots=5" }, none, none,
-                   "1:1: scheduler_round_robin has no option \"slots\" [scheduler_round_robin has no options]");
+    check_problems(
+        RM_PLUGIN_DIR, (struct kit_part){ "scheduler_ring", "slots=1 virtual_nods=5 virtual_nodes=many" },
+        (struct kit_part){ "hash_murmer", "bits=7" },
+        (struct kit_part){ "probe_linear", "step=true zzzzzz=1" },
+        "1:1: option \"slots\" of scheduler_ring is 1; it is a whole number (2 .. 4294967296) [size of "
+        "the ring, in "
+        "slots]\n"
+        "1:2: scheduler_ring has no option \"virtual_nods\" [did you mean \"virtual_nodes\"?]\n"
+        "1:3: option \"virtual_nodes\" of scheduler_ring is a text here; it is a whole number (1 .. "
+        "100000) [places "
+        "on the ring of a member of weight 1, in virtual nodes]\n"
+        "2:1: no hash plugin \"hash_murmer\" in " RM_PLUGIN_DIR " [did you mean \"hash_murmur\"?]\n"
+        "3:1: option \"step\" of probe_linear is true or false here; it is a whole number (1 .. "
+        "4294967295) [how "
+        "far one attempt goes, in slots]\n"
+        "3:2: probe_linear has no option \"zzzzzz\" [probe_linear has step]");
+    check_problems(
+        RM_PLUGIN_DIR, (struct kit_part){ "scheduler_round_robin", "slots=5" }, none, none,
+        "1:1: scheduler_round_robin has no option \"slots\" [scheduler_round_robin has no options]");
     check_problems(RM_PLUGIN_DIR, ring, (struct kit_part){ "probe_linear", "" }, linear,
                    "2:1: " RM_PLUGIN_DIR "/probe_linear.so: is a probe, and a hash is wanted here");
-    check_problems(RM_PLUGIN_DIR, ring, (struct kit_part){ "hash_murmur", "bits=64" }, linear,
-                   "2:1: hash_murmur refuses its options: bits is neither 32 nor 128, and murmur3 comes in these two widths");
+    check_problems(
+        RM_PLUGIN_DIR, ring, (struct kit_part){ "hash_murmur", "bits=64" }, linear,
+        "2:1: hash_murmur refuses its options: bits is neither 32 nor 128, and murmur3 comes in these two "
+        "widths");
 }
 
 /* ------------------------------------------------------------------ options */
 
-/* hash_options answers key 0, 1, 2, 4 with the value of that option, and place(j) with the j-th byte of option 3. */
-static void check_values(const char *options, int64_t whole, uint64_t thousandths, int64_t flag, const char *text, int64_t free_one)
+/* hash_options answers key 0, 1, 2, 4 with the value of that option, and place(j) with the j-th byte of
+ * option 3. */
+static void check_values(const char *options, int64_t whole, uint64_t thousandths, int64_t flag,
+                         const char *text, int64_t free_one)
 {
-    struct config *config = kit_config(RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_options.so", options },
-                                       linear);
+    struct config *config = kit_config(
+        RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_options.so", options }, linear);
     struct problems problems = { 0 };
     struct strategy *s = strategy_make(config, &problems);
     const uint64_t expected[] = { (uint64_t)whole, thousandths, (uint64_t)flag, 0, (uint64_t)free_one };
@@ -136,8 +149,9 @@ static void test_option_values(void **state)
 {
     (void)state;
     check_values("", 16, 500, 1, "abc", 4294967296);
-    check_values("whole=-5 fraction=0.25 flag=false text=x free=-9223372036854775807", -5, 250, 0, "x", -9223372036854775807);
-    check_values("whole=100 fraction=1 flag=true text=12345678 free=0", 100, 1000, 1, "12345678", 0);
+    check_values("whole=-5 fraction=0.25 flag=false text=x free=-9223372036854775807", -5, 250, 0, "x",
+                 -9223372036854775807);
+    check_values("whole=100 fraction=1 flag=true text=abcdefgh free=0", 100, 1000, 1, "abcdefgh", 0);
 }
 
 static void test_option_mistakes(void **state)
@@ -145,40 +159,57 @@ static void test_option_mistakes(void **state)
     static const struct {
         const char *options, *expected;
     } bad[] = {
-        { "whole=101", "2:1: option \"whole\" of hash_options is 101; it is a whole number (-5 .. 100) [a whole number, in "
-                       "sheep]" },
-        { "whole=1.5", "2:1: option \"whole\" of hash_options is a number with a fraction here; it is a whole number (-5 .. "
-                       "100) [a whole number, in sheep]" },
-        { "fraction=1.5", "2:1: option \"fraction\" of hash_options is 1.5; it is a number (0 .. 1) [a share of one]" },
-        { "fraction=inf", "2:1: option \"fraction\" of hash_options is inf; it is a number (0 .. 1) [a share of one]" },
-        { "flag=1", "2:1: option \"flag\" of hash_options is a whole number here; it is true or false [yes or no]" },
-        { "text=123456789", "2:1: option \"text\" of hash_options is 9 bytes long; it is a text of 1 .. 8 bytes [what is "
-                            "digested, in bytes]" },
-        { "text=", "2:1: option \"text\" of hash_options is 0 bytes long; it is a text of 1 .. 8 bytes [what is digested, in "
-                   "bytes]" },
+        { "whole=101",
+          "2:1: option \"whole\" of hash_options is 101; it is a whole number (-5 .. 100) [a whole "
+          "number, in "
+          "sheep]" },
+        { "whole=1.5",
+          "2:1: option \"whole\" of hash_options is a number with a fraction here; it is a whole number "
+          "(-5 .. "
+          "100) [a whole number, in sheep]" },
+        { "fraction=1.5",
+          "2:1: option \"fraction\" of hash_options is 1.5; it is a number (0 .. 1) [a share of one]" },
+        { "fraction=inf",
+          "2:1: option \"fraction\" of hash_options is inf; it is a number (0 .. 1) [a share of one]" },
+        { "flag=1",
+          "2:1: option \"flag\" of hash_options is a whole number here; it is true or false [yes or no]" },
+        { "text=abcdefghi",
+          "2:1: option \"text\" of hash_options is 9 bytes long; it is a text of 1 .. 8 bytes [what is "
+          "digested, in bytes]" },
+        { "text=",
+          "2:1: option \"text\" of hash_options is 0 bytes long; it is a text of 1 .. 8 bytes [what is "
+          "digested, in "
+          "bytes]" },
         { "whole=13", "2:1: hash_options refuses its options: thirteen sheep are too many" },
         { "whole=14", "2:1: hash_options refuses its options: it gave no reason" },
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        check_problems(RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_options.so", bad[i].options }, linear,
+        check_problems(RM_PLUGIN_DIR, ring,
+                       (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_options.so", bad[i].options }, linear,
                        bad[i].expected);
 }
 
 static void test_mistakes_of_the_plugin(void **state)
 {
     (void)state;
-    check_problems(RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_bad_defaults.so", "" }, linear,
-                   "2:1: plugin hash_bad_defaults: the default \"twelve\" of its option \"not_a_number\" is not a whole number; "
-                   "this is a mistake in the plugin\n"
-                   "2:1: plugin hash_bad_defaults: the default \"2.5\" of its option \"out_of_bounds\" is not a number (0 .. 1); "
-                   "this is a mistake in the plugin\n"
-                   "2:1: plugin hash_bad_defaults: the default \"\" of its option \"no_default\" is not a text; this is a "
-                   "mistake in the plugin");
-    check_problems(RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_bad_type.so", "" }, linear,
-                   "2:1: plugin hash_bad_type: its option \"odd\" has type 7, and lb_plugin.h knows 1 to 4; this is a mistake in "
-                   "the plugin");
+    check_problems(
+        RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_bad_defaults.so", "" }, linear,
+        "2:1: plugin hash_bad_defaults: the default \"twelve\" of its option \"not_a_number\" is not a "
+        "whole number; "
+        "this is a mistake in the plugin\n"
+        "2:1: plugin hash_bad_defaults: the default \"2.5\" of its option \"out_of_bounds\" is not a "
+        "number (0 .. 1); "
+        "this is a mistake in the plugin\n"
+        "2:1: plugin hash_bad_defaults: the default \"\" of its option \"no_default\" is not a text; this "
+        "is a "
+        "mistake in the plugin");
+    check_problems(
+        RM_PLUGIN_DIR, ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_bad_type.so", "" }, linear,
+        "2:1: plugin hash_bad_type: its option \"odd\" has type 7, and lb_plugin.h knows 1 to 4; this is "
+        "a mistake in "
+        "the plugin");
 }
 
 /* Equal fingerprints exactly when plugins and effective values are equal. */
@@ -205,6 +236,13 @@ static void test_fingerprint(void **state)
         strategy_release(b);
     }
     strategy_release(a);
+    /* Nothing but the contents differs: the same name, no options. */
+    a = kit_strategy(ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_version_a.so", "" }, linear);
+    b = kit_strategy(ring, (struct kit_part){ RM_TEST_PLUGIN_DIR "/hash_version_b.so", "" }, linear);
+    assert_string_equal(a->hash->info->name, b->hash->info->name);
+    assert_memory_not_equal(a->fingerprint, b->fingerprint, sizeof a->fingerprint);
+    strategy_release(a);
+    strategy_release(b);
 }
 
 /* ------------------------------------------------------------------ tables */
@@ -222,7 +260,8 @@ static void test_table(void **state)
     kit_members_free(members, 12); /* and has its own names */
     assert_int_equal(t->n_members, 12);
     assert_true(memcmp(t->members[3].key, "Server 12", 9) == 0 && t->members[3].key_len == 9);
-    assert_int_equal(kit_index(t, 12), 3); /* "Server 1", "Server 10", "Server 11", "Server 12", "Server 2" … */
+    assert_int_equal(kit_index(t, 12),
+                     3); /* "Server 1", "Server 10", "Server 11", "Server 12", "Server 2" … */
     assert_non_null(t->shares);
     for (int i = 0; i < 12; i++)
         sum += t->shares[i];
@@ -305,7 +344,8 @@ static void test_moved_keys(void **state)
     struct strategy *seeded = kit_strategy((struct kit_part){ "scheduler_ring", "" },
                                            (struct kit_part){ "hash_murmur", "seed=9" }, linear);
     struct lb_member *members = kit_members(4);
-    struct table *four = kit_build(s, members, 4), *again = kit_build(s, members, 4), *three = kit_build(s, members, 3);
+    struct table *four = kit_build(s, members, 4), *again = kit_build(s, members, 4),
+                 *three = kit_build(s, members, 3);
     struct table *other = kit_build(seeded, members, 4);
     double moved;
 
@@ -329,8 +369,9 @@ static void test_moved_keys(void **state)
 static void test_order(void **state)
 {
     struct lb_member m[] = {
-        { .key = "Server 2", .key_len = 8 }, { .key = "Server 10", .key_len = 9 }, { .key = "Server", .key_len = 6 },
-        { .key = "\xc3\xa4", .key_len = 2 }, { .key = "", .key_len = 0 },
+        { .key = "Server 2", .key_len = 8 }, { .key = "Server 10", .key_len = 9 },
+        { .key = "Server", .key_len = 6 },   { .key = "\xc3\xa4", .key_len = 2 },
+        { .key = "", .key_len = 0 },
     };
 
     (void)state;
@@ -370,8 +411,10 @@ static void test_ids_of_names(void **state)
     assert_int_equal(strategy_id_of_name("17", 2), 17);
     assert_int_equal(strategy_id_of_name("0", 1), 0);
     assert_true(strategy_id_of_name("9223372036854775807", 19) == 9223372036854775807ull);
-    assert_int_equal(strategy_id_of_name("xyz", 0), 0x2d06800538d394c2); /* xxh3-64 of nothing, from its test vectors */
-    assert_int_not_equal(strategy_id_of_name("Server 3", 8), 3); /* ordinals are for those who know the prefix */
+    assert_int_equal(strategy_id_of_name("xyz", 0),
+                     0x2d06800538d394c2); /* xxh3-64 of nothing, from its test vectors */
+    assert_int_not_equal(strategy_id_of_name("Server 3", 8),
+                         3); /* ordinals are for those who know the prefix */
 }
 
 static void test_keys(void **state)
