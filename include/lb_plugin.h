@@ -39,6 +39,7 @@
  *   scheduler.pick       once an attempt                                                    any worker
  *   scheduler.on_reply   when a picked member answered or failed                            the same worker
  *   scheduler.inspect    to show shares and digest                                          builder thread
+ *   scheduler.explain    when an operator asks why                                          builder thread
  *   scheduler.destroy    when the last request that looked into the table let go            control thread
  *   destroy              after the last table built with this instance was destroyed        control thread
  *
@@ -285,6 +286,16 @@ struct lb_inspect {
     uint32_t exact;      /* out: 1 when shares were filled in */
 };
 
+/* How explain tells its story: named facts, in the order of the walk ("slot", "virtual node", "probes", "candidate").
+ * Numbers and texts are copied; a member is given by its index. */
+struct lb_explain {
+    uint32_t struct_size, reserved;
+    void *ctx;
+    void (*number)(void *ctx, const char *name, uint64_t value);
+    void (*text)(void *ctx, const char *name, const char *value);
+    void (*member)(void *ctx, const char *name, uint32_t member);
+};
+
 struct lb_scheduler_ops {
     uint32_t struct_size, reserved;
     lb_create_fn create;
@@ -310,6 +321,12 @@ struct lb_scheduler_ops {
     int (*inspect)(const void *table, struct lb_inspect *out);
 
     void (*destroy_table)(void *table);
+
+    /* Optional. Why pick would answer this question as it does, told through say: the slot a key falls on, the virtual
+     * node that owns it, the candidates and their load. Changes nothing, scratch included. Returns what pick would
+     * (load-aware schedulers: what it would now). Builder thread. */
+    uint32_t (*explain)(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say);
 };
 
 /* ------------------------------------------------------------------ small helpers, inline */

@@ -6,12 +6,13 @@
  * Uses     murmur3.h for the algorithm.
  * Thread   any: an instance is never written after create.
  *
- * H(i) hashes the bytes of the key. With bits = 128 it is the first 64 of the 128 bits; with bits = 32 the 32 bits stand
- * twice, because a scheduler may use the high half or the low half, and either must be the hash.
+ * H(i) hashes the bytes of the key. With bits = 128 it is the first 64 of the 128 bits; with bits = 32 the 32
+ * bits stand twice, because a scheduler may use the high half or the low half, and either must be the hash.
  *
- * PHI(i, j) is the j-th number of a sequence that the ring name seeds: a Weyl sequence (steps of 2^64 divided by the
- * golden ratio) through murmur's finaliser, which is how splitmix64 is built (Steele, Lea, Flood 2014). It starts from
- * the 128-bit hash whatever bits says: 32 bits would give two of 10,000 members the same sequence once in a hundred rings.
+ * PHI(i, j) is the j-th number of a sequence that the ring name seeds: a Weyl sequence (steps of 2^64 divided
+ * by the golden ratio) through murmur's finaliser, which is how splitmix64 is built (Steele, Lea, Flood
+ * 2014). It starts from the 128-bit hash whatever bits says: 32 bits would give two of 10,000 members the
+ * same sequence once in a hundred rings.
  */
 #include "lb_plugin.h"
 
@@ -27,8 +28,17 @@ struct murmur {
 };
 
 static const struct lb_option options[] = {
-    { .name = "bits", .type = LB_INT, .dflt = "128", .min = 32, .max = 128, .help = "width of the hash of a key, in bits: 32 or 128" },
-    { .name = "seed", .type = LB_INT, .dflt = "0", .min = 0, .max = 4294967295.0,
+    { .name = "bits",
+      .type = LB_INT,
+      .dflt = "128",
+      .min = 32,
+      .max = 128,
+      .help = "width of the hash of a key, in bits: 32 or 128" },
+    { .name = "seed",
+      .type = LB_INT,
+      .dflt = "0",
+      .min = 0,
+      .max = 4294967295.0,
       .help = "seed, a 32-bit number: balancers with the same seed agree" },
     { .name = NULL },
 };
@@ -82,8 +92,8 @@ static const struct lb_hash_ops ops = {
     .struct_size = sizeof ops, .create = create, .destroy = destroy, .key = hash_key, .place = hash_place
 };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_HASH, "hash_murmur", "1.0",
-                                                 "MurmurHash3 of the key's bytes, 32 or 128 bits", 0, options, &ops);
+static const struct lb_plugin plugin = LB_PLUGIN(
+    LB_HASH, "hash_murmur", "1.0", "MurmurHash3 of the key's bytes, 32 or 128 bits", 0, options, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

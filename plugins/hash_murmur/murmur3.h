@@ -6,7 +6,8 @@
  * Thread   any.
  *
  * Written from the public description of the algorithm by Austin Appleby, who placed it in the public domain
- * (SMHasher, MurmurHash3). Input is read as little-endian words whatever the machine, so that all balancers agree.
+ * (SMHasher, MurmurHash3). Input is read as little-endian words whatever the machine, so that all balancers
+ * agree.
  */
 #ifndef HASH_MURMUR_MURMUR3_H
 #define HASH_MURMUR_MURMUR3_H

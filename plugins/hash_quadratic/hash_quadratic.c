@@ -6,15 +6,17 @@
  * Thread   any: an instance is never written after create.
  *
  *   H(i)      = h_square i^2 + h_linear i + h_constant
- *   PHI(i, j) = place_i_square i^2 + place_i_linear i + place_j_square j^2 + place_j_linear j + place_constant
+ *   PHI(i, j) = place_i_square i^2 + place_i_linear i
+ *             + place_j_square j^2 + place_j_linear j + place_constant
  *
- * The defaults are the course assignment's H(i) = i^2 + 2i + 17 and PHI(i, j) = i^2 + j^2 + 2j + 25. Two other readings
- * of its text are settings of the same polynomials: 2i^2 + i + 17 with 2j^2 + i + j + 25, and 3i + 17 with i + 3j + 25.
- * They teach; they do not balance: H(i) = (i + 1)^2 + 16 reaches 87 of 512 slots.
+ * The defaults are the course assignment's H(i) = i^2 + 2i + 17 and PHI(i, j) = i^2 + j^2 + 2j + 25. Two
+ * other readings of its text are settings of the same polynomials: 2i^2 + i + 17 with 2j^2 + i + j + 25, and
+ * 3i + 17 with i + 3j + 25. They teach; they do not balance: H(i) = (i + 1)^2 + 16 reaches 87 of 512 slots.
  *
- * Everything is computed modulo 2^64. On a ring whose size is a power of two that is the same as computing exactly and
- * reducing at the end, for ids of any size (an id may be a 64-bit hash of a name). On any other ring it is exact as
- * long as the polynomial stays below 2^64; above, the value is still a pure function of the id, only not the textbook's.
+ * Everything is computed modulo 2^64. On a ring whose size is a power of two that is the same as computing
+ * exactly and reducing at the end, for ids of any size (an id may be a 64-bit hash of a name). On any other
+ * ring it is exact as long as the polynomial stays below 2^64; above, the value is still a pure function of
+ * the id, only not the textbook's.
  */
 #include "lb_plugin.h"
 
@@ -26,9 +28,9 @@ struct quadratic {
     uint64_t place_i_square, place_i_linear, place_j_square, place_j_linear, place_constant;
 };
 
-#define COEFFICIENT(name_, dflt_, help_)                                                                     \
-    {                                                                                                        \
-        .name = name_, .type = LB_INT, .dflt = dflt_, .min = 0, .max = 4294967295.0, .help = help_           \
+#define COEFFICIENT(name_, dflt_, help_)                                                           \
+    {                                                                                              \
+        .name = name_, .type = LB_INT, .dflt = dflt_, .min = 0, .max = 4294967295.0, .help = help_ \
     }
 
 static const struct lb_option options[] = {
@@ -90,9 +92,9 @@ static const struct lb_hash_ops ops = {
     .struct_size = sizeof ops, .create = create, .destroy = destroy, .key = hash_key, .place = hash_place
 };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_HASH, "hash_quadratic", "1.0",
-                                                 "polynomials of degree two; the assignment's by default", 0,
-                                                 options, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_HASH, "hash_quadratic", "1.0", "polynomials of degree two; the assignment's by default", 0,
+              options, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

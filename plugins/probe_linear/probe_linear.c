@@ -5,8 +5,8 @@
  * Used by  the balancer, through lb_plugin_entry.
  * Thread   any: an instance is never written after create.
  *
- * at(t) = home + step t, modulo the slots. Reaches every slot when step and the number of slots have no common divisor
- * (step = 1 always; any odd step on a power of two), otherwise slots / gcd of them.
+ * at(t) = home + step t, modulo the slots. Reaches every slot when step and the number of slots have no
+ * common divisor (step = 1 always; any odd step on a power of two), otherwise slots / gcd of them.
  */
 #include "lb_plugin.h"
 
@@ -14,7 +14,11 @@
 #include <string.h>
 
 static const struct lb_option options[] = {
-    { .name = "step", .type = LB_INT, .dflt = "1", .min = 1, .max = 4294967295.0,
+    { .name = "step",
+      .type = LB_INT,
+      .dflt = "1",
+      .min = 1,
+      .max = 4294967295.0,
       .help = "how far one attempt goes, in slots" },
     { .name = NULL },
 };
@@ -50,8 +54,8 @@ static const struct lb_probe_ops ops = {
     .struct_size = sizeof ops, .create = create, .destroy = destroy, .at = at
 };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_PROBE, "probe_linear", "1.0",
-                                                 "a fixed step from the taken slot", 0, options, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_PROBE, "probe_linear", "1.0", "a fixed step from the taken slot", 0, options, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -8,15 +8,17 @@
  *   per_copy = false   at(t) = home + t^2         the textbook's: the steps between attempts are 1, 3, 5, …
  *   per_copy = true    at(t) = home + (2j + 1) t  one founding program's: copy j keeps the step 2j + 1
  *
- * Reach. home + t^2 sees only the squares: half of the slots when their number is an odd prime, about a sixth when it
- * is a power of two (87 of 512). The scheduler gives up after a bounded number of attempts and takes the next free slot,
- * so a crowded ring still finds room. home + (2j + 1) t reaches every slot of a power of two, since the step is odd;
- * elsewhere the slots divided by their common divisor with the step.
+ * Reach. home + t^2 sees only the squares: half of the slots when their number is an odd prime, about a sixth
+ * when it is a power of two (87 of 512). The scheduler gives up after a bounded number of attempts and takes
+ * the next free slot, so a crowded ring still finds room. home + (2j + 1) t reaches every slot of a power of
+ * two, since the step is odd; elsewhere the slots divided by their common divisor with the step.
  */
 #include "lb_plugin.h"
 
 static const struct lb_option options[] = {
-    { .name = "per_copy", .type = LB_BOOL, .dflt = "false",
+    { .name = "per_copy",
+      .type = LB_BOOL,
+      .dflt = "false",
       .help = "true: copy j steps by 2j + 1 slots each time; false: attempt t lands t^2 slots from home" },
     { .name = NULL },
 };
@@ -42,9 +44,9 @@ static uint64_t at(const void *self, const struct lb_probe_try *p)
 
 static const struct lb_probe_ops ops = { .struct_size = sizeof ops, .create = create, .at = at };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_PROBE, "probe_quadratic", "1.0",
-                                                 "squares from the taken slot, or a constant step of each copy", 0,
-                                                 options, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_PROBE, "probe_quadratic", "1.0",
+              "squares from the taken slot, or a constant step of each copy", 0, options, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -6,21 +6,22 @@
  * Uses     the composed hash (PHI) and probe.
  * Thread   builder thread.
  *
- * Nodes are placed one after another, in the order of members (sorted by ring name) and then of copies: the result
- * depends on the set of members alone. A node whose home is taken asks the probe for attempt 1, 2, …; after as many
- * attempts as there are slots, and after 1,024 at most, it takes the next free slot clockwise from its home. With Robin
- * Hood (the probe's yields) the node in the slot may have to move on instead.
+ * Nodes are placed one after another, in the order of members (sorted by ring name) and then of copies: the
+ * result depends on the set of members alone. A node whose home is taken asks the probe for attempt 1, 2, …;
+ * after as many attempts as there are slots, and after 1,024 at most, it takes the next free slot clockwise
+ * from its home. With Robin Hood (the probe's yields) the node in the slot may have to move on instead.
  *
- * The register is an array over all slots on a small ring, and a hash table (open addressing, at most half full) on a
- * large one. An entry is slot << 32 | node + 1, or 0 when free. Both answer the same, so the ring does too.
+ * The register is an array over all slots on a small ring, and a hash table (open addressing, at most half
+ * full) on a large one. An entry is slot << 32 | node + 1, or 0 when free. Both answer the same, so the ring
+ * does too.
  */
 #include "ring.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define NODES_MAX (1u << 24)
-#define ATTEMPTS_MAX 1024u
+#define NODES_MAX      (1u << 24)
+#define ATTEMPTS_MAX   1024u
 #define PREFETCH_AHEAD 16u
 
 struct places {
@@ -28,10 +29,10 @@ struct places {
     const struct nodes *nodes;
     uint64_t slots, mask;
     bool dense;
-    unsigned shift;    /* of the hash table's multiplication */
-    uint64_t n_taken;  /* entries in the register */
-    uint64_t *taken;   /* the register */
-    uint32_t *skip;    /* beside each entry: a later slot up to which all are taken; 0: unknown. NULL until needed */
+    unsigned shift;   /* of the hash table's multiplication */
+    uint64_t n_taken; /* entries in the register */
+    uint64_t *taken;  /* the register */
+    uint32_t *skip; /* beside each entry: a later slot, all before it taken; 0: unknown. NULL until needed */
     uint32_t *attempt; /* of each node: how many attempts from home it stands. NULL when nobody asks */
     uint32_t attempts_max;
 };
@@ -70,7 +71,7 @@ static uint32_t member_of(const struct nodes *nodes, uint32_t node)
     return low;
 }
 
-/* What the probe is told of a node; hash and home are computed again, which only nodes that collide pay for. */
+/* What the probe is told of a node. Hash and home are computed again: only nodes that collide pay for it. */
 static struct lb_probe_try try_of(const struct places *p, uint32_t node)
 {
     uint32_t member = member_of(p->nodes, node), copy = node - p->nodes->first[member];
@@ -85,8 +86,9 @@ static struct lb_probe_try try_of(const struct places *p, uint32_t node)
     };
 }
 
-/* The first free slot at or after home. What was passed on the way is remembered in skip, so that a thousand nodes which
- * give up in the same crowd do not each walk through all of it (path compression, as in union-find). */
+/* The first free slot at or after home. What was passed on the way is remembered in skip, so that a thousand
+ * nodes which give up in the same crowd do not each walk through all of it (path compression, as in
+ * union-find). */
 static int next_free(struct places *p, uint64_t home, uint64_t *found, struct lb_error *why)
 {
     uint64_t slot, entry, next;
@@ -125,7 +127,8 @@ static bool yields(const struct places *p, uint64_t entry, uint32_t attempt)
     return p->attempt && probe->ops->yields(probe->self, attempt, p->attempt[resident]);
 }
 
-/* Finds room for a node whose home is taken. Ends: each turn raises some node's number of attempts, which is bounded. */
+/* Finds room for a node whose home is taken. Ends: each turn raises some node's number of attempts, which is
+ * bounded. */
 static int resolve(struct places *p, uint32_t node, struct lb_error *why)
 {
     const struct lb_probe *probe = &p->in->probe;
@@ -150,9 +153,10 @@ static int resolve(struct places *p, uint32_t node, struct lb_error *why)
             slot = probe->ops->at(probe->self, &try);
         }
         if (slot >= p->slots) {
-            snprintf(why->text, sizeof why->text,
-                     "the probe plugin answered slot %llu on a ring of %llu slots: its at() must stay below slots",
-                     (unsigned long long)slot, (unsigned long long)p->slots);
+            snprintf(
+                why->text, sizeof why->text,
+                "the probe plugin answered slot %llu on a ring of %llu slots: its at() must stay below slots",
+                (unsigned long long)slot, (unsigned long long)p->slots);
             return -1;
         }
         entry = entry_of(p, slot);
@@ -187,7 +191,8 @@ static int place_all(struct places *p, struct lb_error *why)
 
         /* The table is larger than the cache: ask for the entry that will be wanted a little later. */
         if (!p->dense && node + PREFETCH_AHEAD < p->nodes->n)
-            __builtin_prefetch(&p->taken[(slot_of[node + PREFETCH_AHEAD] * 0x9e3779b97f4a7c15ull) >> p->shift], 1);
+            __builtin_prefetch(
+                &p->taken[(slot_of[node + PREFETCH_AHEAD] * 0x9e3779b97f4a7c15ull) >> p->shift], 1);
         entry = entry_of(p, slot);
         if (!p->taken[entry])
             p->taken[entry] = entry_make(slot, node);
@@ -239,24 +244,28 @@ static uint32_t count(const struct lb_build *in, const struct ring_options *o, s
     for (uint32_t m = 0; m < in->n_members; m++)
         n += in->members[m].weight * o->virtual_nodes;
     if (n == 0)
-        snprintf(why->text, sizeof why->text, "all %u members have weight 0: a weight is 1 to 65535", in->n_members);
+        snprintf(why->text, sizeof why->text, "all %u members have weight 0: a weight is 1 to 65535",
+                 in->n_members);
     if (n > o->slots) {
-        snprintf(why->text, sizeof why->text,
-                 "%u members make %llu virtual nodes, and the ring has only %llu slots: raise slots, or lower "
-                 "virtual_nodes or the weights",
-                 in->n_members, (unsigned long long)n, (unsigned long long)o->slots);
+        snprintf(
+            why->text, sizeof why->text,
+            "%u members make %llu virtual nodes, and the ring has only %llu slots: raise slots, or lower "
+            "virtual_nodes or the weights",
+            in->n_members, (unsigned long long)n, (unsigned long long)o->slots);
         return 0;
     }
     if (n > NODES_MAX) {
         snprintf(why->text, sizeof why->text,
-                 "%u members make %llu virtual nodes, and a ring holds at most %u: lower virtual_nodes or the weights",
+                 "%u members make %llu virtual nodes, and a ring holds at most %u: lower virtual_nodes or "
+                 "the weights",
                  in->n_members, (unsigned long long)n, NODES_MAX);
         return 0;
     }
     return (uint32_t)n;
 }
 
-int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes, struct lb_error *why)
+int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes,
+                struct lb_error *why)
 {
     struct places p = {
         .in = in,

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#define RADIX_BITS 11u
-#define RADIX_SIZE (1u << RADIX_BITS)
+#define RADIX_BITS   11u
+#define RADIX_SIZE   (1u << RADIX_BITS)
 #define RADIX_PASSES 3u /* enough for the 32 bits of a slot */
 
 /* Bits that a slot can have. */
@@ -34,8 +34,8 @@ static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t n, unsigned 
         to[starts[(from[i] >> shift) & (RADIX_SIZE - 1)]++] = from[i];
 }
 
-/* Sorts by slot; returns the one of the two arrays that holds the result. A comparison sort of a million points takes
- * longer than all the rest of the build; three passes over them take a few milliseconds. */
+/* Sorts by slot; returns the one of the two arrays that holds the result. A comparison sort of a million
+ * points takes longer than all the rest of the build; three passes over them take a few milliseconds. */
 static uint64_t *sort(uint64_t *points, uint64_t *other, uint32_t n, unsigned bits)
 {
     uint32_t counts[RADIX_PASSES][RADIX_SIZE];

@@ -2,15 +2,17 @@
  * ring.h - a ring of slots with virtual nodes on it.
  *
  * Owns     the layout of the table; scheduler_ring.c makes and frees it.
- * Used by  scheduler_ring.c (answers), nodes.c (decides which slot each virtual node gets), points.c (sorts and indexes).
+ * Used by  scheduler_ring.c (answers), nodes.c (decides which slot each virtual node gets), points.c (sorts
+ *          and indexes).
  * Thread   built by one, then read-only.
  *
- * A slot belongs to the first virtual node at or after it, clockwise. So the nodes, sorted by slot, are the whole
- * truth; they are called points then, and a point is one number: slot in the high half, member in the low half.
+ * A slot belongs to the first virtual node at or after it, clockwise. So the nodes, sorted by slot, are the
+ * whole truth; they are called points then, and a point is one number: slot in the high half, member in the
+ * low half.
  *
- *   points    p0 < p1 < … < pn-1, then a sentinel above all slots that repeats the member of p0: the wrap-around
- *   buckets   buckets[b] is the first point whose slot is at least b << shift. There are one to two buckets a point, so
- *             a look-up reads one pair of buckets and on average less than one point too many.
+ *   points    p0 < p1 < … < pn-1, then a sentinel above all slots with the member of p0: the wrap-around
+ *   buckets   buckets[b] is the first point whose slot is at least b << shift. There are one to two buckets a
+ *             point, so a look-up reads one pair of buckets and on average less than one point too many.
  *   owners    a small ring also keeps the member of each slot: a look-up is then one load
  */
 #ifndef SCHEDULER_RING_RING_H
@@ -59,12 +61,13 @@ static inline uint64_t ring_mask(uint64_t slots)
 void *ring_alloc(const struct lb_alloc *alloc, size_t count, size_t size, struct lb_error *why);
 void ring_release(const struct lb_alloc *alloc, void *memory);
 
-/* Gives every virtual node of in->members a slot of its own. Returns 0, or -1 with why and nothing allocated. */
-int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes, struct lb_error *why);
+/* Gives every virtual node of in->members its own slot. Returns 0, or -1 with why and nothing allocated. */
+int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes,
+                struct lb_error *why);
 void nodes_free(const struct lb_alloc *alloc, struct nodes *nodes);
 
-/* Fills points, buckets and (when dense) owners of a ring from at least one node. Returns 0, or -1 with why; what was
- * allocated is in the ring either way. */
+/* Fills points, buckets and (when dense) owners of a ring from at least one node. Returns 0, or -1 with why;
+ * what was allocated is in the ring either way. */
 int points_make(struct ring *r, const struct nodes *nodes, bool dense, struct lb_error *why);
 
 /* The first point at or after slot; n_points, the sentinel, when that is beyond the last. */

@@ -4,12 +4,13 @@
  * Owns     instances (the options) and tables (struct ring).
  * Used by  the balancer, through lb_plugin_entry.
  * Uses     ring.h; the composed hash and probe.
- * Thread   build: builder thread. pick: any worker. destroy: control thread. A table is never written after build.
+ * Thread   build: builder thread. pick: any worker. destroy: control thread. A table is never written after
+ *          build.
  *
- * Each member has weight x virtual_nodes virtual nodes on the ring; a key goes to slot H(key) mod slots, and from there
- * clockwise to the first virtual node at or after it, and on to the first member that was not tried yet. (Karger et
- * al., "Consistent hashing and random trees", 1997.) Whoever leaves moves no key but its own, apart from virtual
- * nodes that had collided with its own.
+ * Each member has weight x virtual_nodes virtual nodes on the ring; a key goes to slot H(key) mod slots, and
+ * from there clockwise to the first virtual node at or after it, and on to the first member that was not
+ * tried yet. (Karger et al., "Consistent hashing and random trees", 1997.) Whoever leaves moves no key but
+ * its own, apart from virtual nodes that had collided with its own.
  */
 #include "lb_plugin.h"
 
@@ -19,18 +20,31 @@
 
 #include "ring.h"
 
-/* Points a pick walks past before it stops caring about their order; only reached when nearly all members are tried. */
+/* Points a pick walks past before it stops caring about their order; only reached when nearly all members are
+ * tried. */
 #define WALK_MAX 256u
 
 #define DIGEST_KEYS 8u
 
 static const struct lb_option options[] = {
-    { .name = "slots", .type = LB_INT, .dflt = "4294967296", .min = 2, .max = 4294967296.0,
+    { .name = "slots",
+      .type = LB_INT,
+      .dflt = "4294967296",
+      .min = 2,
+      .max = 4294967296.0,
       .help = "size of the ring, in slots" },
-    { .name = "virtual_nodes", .type = LB_INT, .dflt = "1000", .min = 1, .max = 100000,
+    { .name = "virtual_nodes",
+      .type = LB_INT,
+      .dflt = "1000",
+      .min = 1,
+      .max = 100000,
       .help = "places on the ring of a member of weight 1, in virtual nodes" },
-    { .name = "dense_up_to", .type = LB_INT, .dflt = "65536", .min = 0, .max = 16777216,
-      .help = "rings up to this size keep an owner for every slot (2 bytes each, the fastest look-up), in slots" },
+    { .name = "dense_up_to",
+      .type = LB_INT,
+      .dflt = "65536",
+      .min = 0,
+      .max = 16777216,
+      .help = "up to this size a ring keeps the owner of every slot (2 bytes each; fastest), in slots" },
     { .name = NULL },
 };
 
@@ -69,7 +83,8 @@ static void destroy(void *self)
     free(self);
 }
 
-/* Stands for who the members are and how keys are hashed, in the digest: the points know members by number alone. */
+/* Stands for who the members are and how keys are hashed, in the digest: the points know members by number
+ * alone. */
 static uint64_t digest_names(const struct lb_build *in)
 {
     uint64_t digest = lb_mix64(in->n_members);
@@ -122,7 +137,9 @@ static int build(const struct lb_build *in, void **table, struct lb_error *why)
 
     if (!r)
         return -1;
-    *r = (struct ring){ .slots = o->slots, .mask = ring_mask(o->slots), .n_members = in->n_members, .alloc = in->alloc };
+    *r = (struct ring){
+        .slots = o->slots, .mask = ring_mask(o->slots), .n_members = in->n_members, .alloc = in->alloc
+    };
     r->names = digest_names(in);
     if (in->n_members > 0 && fill(r, in, why)) {
         destroy_table(r);
@@ -132,28 +149,37 @@ static int build(const struct lb_build *in, void **table, struct lb_error *why)
     return 0;
 }
 
-/* The first member from start on, round the end, that is not tried. At most one look at each 64 members. */
-static uint32_t next_untried(const uint64_t *tried, uint32_t n, uint32_t start)
+/* One of the members that are not tried, each as likely as the others; LB_NONE when all are. Two looks at
+ * each 64. */
+static uint32_t any_untried(const uint64_t *tried, uint32_t n, uint64_t random)
 {
-    uint32_t words = (n + 63) / 64, word = start / 64;
-    uint64_t left = ~tried[word] & (~0ull << (start % 64));
+    uint32_t words = (n + 63) / 64, count = 0, skip;
+    uint64_t last = ~0ull >> (words * 64 - n); /* the bits of the last word that are members */
 
-    for (uint32_t looked = 0; looked <= words; looked++) {
-        if (left) {
-            uint32_t member = word * 64 + (uint32_t)__builtin_ctzll(left);
+    for (uint32_t w = 0; w < words; w++)
+        count += (uint32_t)__builtin_popcountll(~tried[w] & (w + 1 == words ? last : ~0ull));
+    if (count == 0)
+        return LB_NONE;
+    skip = (uint32_t)lb_scale(random, count);
+    for (uint32_t w = 0;; w++) {
+        uint64_t left = ~tried[w] & (w + 1 == words ? last : ~0ull);
+        uint32_t here = (uint32_t)__builtin_popcountll(left);
 
-            if (member < n)
-                return member;
+        if (skip >= here) {
+            skip -= here;
+            continue;
         }
-        word = word + 1 == words ? 0 : word + 1;
-        left = ~tried[word];
+        for (; skip > 0; skip--)
+            left &= left - 1;
+        return w * 64 + (uint32_t)__builtin_ctzll(left);
     }
-    return LB_NONE;
 }
 
-/* The owner of the key was tried: on clockwise. The walk is bounded; when nearly everybody is tried, the key itself
- * says where in the list of members the search for the last ones begins, so that they share the work. */
-static uint32_t walk_on(const struct ring *r, const struct lb_pick *p, uint64_t slot)
+/* The owner of the key was tried: on clockwise. The walk is bounded; when nearly everybody is tried, the key
+ * itself chooses among the last ones, so that they share the work. Kept out of line: it would cost every pick
+ * the registers it needs. */
+__attribute__((noinline)) static uint32_t walk_on(const struct ring *r, const struct lb_pick *p,
+                                                  uint64_t slot)
 {
     uint32_t steps = r->n_points < WALK_MAX ? r->n_points : WALK_MAX;
     uint32_t point = points_find(r, slot);
@@ -164,7 +190,7 @@ static uint32_t walk_on(const struct ring *r, const struct lb_pick *p, uint64_t 
         if (!lb_is_tried(p, point_member(r->points[point])))
             return point_member(r->points[point]);
     }
-    return next_untried(p->tried, r->n_members, (uint32_t)lb_scale(lb_mix64(p->hash), r->n_members));
+    return any_untried(p->tried, r->n_members, lb_mix64(p->hash));
 }
 
 static uint32_t owner_of(const struct ring *r, uint64_t slot)
@@ -185,7 +211,8 @@ static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
     return lb_is_tried(p, member) ? walk_on(r, p, slot) : member;
 }
 
-/* A point owns the slots after the point before it, up to its own. The sums are whole numbers below 2^53: exact. */
+/* A point owns the slots after the point before it, up to its own. The sums are whole numbers below 2^53:
+ * exact. */
 static void share(const struct ring *r, double *shares)
 {
     uint64_t before = 0;
@@ -214,7 +241,8 @@ static int inspect(const void *table, struct lb_inspect *out)
     out->digest = lb_mix64(r->names ^ r->slots);
     if (r->n_members == 0)
         return 0;
-    out->bytes += ((size_t)r->n_points + 1) * sizeof *r->points + ((size_t)r->n_buckets + 1) * sizeof *r->buckets;
+    out->bytes +=
+        ((size_t)r->n_points + 1) * sizeof *r->points + ((size_t)r->n_buckets + 1) * sizeof *r->buckets;
     out->bytes += r->owners ? r->slots * sizeof *r->owners : 0;
     /* A sum, so that the multiplications need not wait for each other. No two points are equal. */
     for (uint32_t i = 0; i < r->n_points; i++)
@@ -229,8 +257,13 @@ static int inspect(const void *table, struct lb_inspect *out)
 }
 
 static const struct lb_scheduler_ops ops = {
-    .struct_size = sizeof ops, .create = create, .destroy = destroy, .build = build, .pick = pick,
-    .inspect = inspect, .destroy_table = destroy_table,
+    .struct_size = sizeof ops,
+    .create = create,
+    .destroy = destroy,
+    .build = build,
+    .pick = pick,
+    .inspect = inspect,
+    .destroy_table = destroy_table,
 };
 
 static const struct lb_plugin plugin =

@@ -4,11 +4,12 @@
  * Owns     tables: the members' weights and, when they differ, one cycle of turns.
  * Used by  the balancer, through lb_plugin_entry.
  * Uses     turns.h for the cycle.
- * Thread   build: builder thread. pick: any worker. destroy: control thread. A table is never written after build; where
- *          a worker stands in the cycle is in its own scratch.
+ * Thread   build: builder thread. pick: any worker. destroy: control thread. A table is never written after
+ *          build; where a worker stands in the cycle is in its own scratch.
  *
- * Workers start at different turns, so that ten of them do not send their first requests to the same member. A tried
- * member's turn is skipped, and the cycle goes on behind the one that was taken: the ready members keep taking turns.
+ * Workers start at different turns, so that ten of them do not send their first requests to the same member.
+ * A tried member's turn is skipped, and the cycle goes on behind the one that was taken: the ready members
+ * keep taking turns.
  */
 #include "lb_plugin.h"
 
@@ -101,7 +102,8 @@ static int fill_weights(struct rotation *r, const struct lb_build *in, struct lb
     }
     if (sum > TURNS_MAX) {
         snprintf(why->text, sizeof why->text,
-                 "the weights, divided by %u, add up to a cycle of %llu turns, and at most %u are kept: use coarser weights",
+                 "the weights, divided by %u, add up to a cycle of %llu turns, and at most %u are kept: use "
+                 "coarser weights",
                  divisor, (unsigned long long)sum, TURNS_MAX);
         return -1;
     }
@@ -161,6 +163,32 @@ static uint32_t next_untried(const uint64_t *tried, uint32_t n, uint32_t start)
     return LB_NONE;
 }
 
+/* One of the members that are not tried, each as likely as the others; LB_NONE when all are. Two looks at
+ * each 64. */
+static uint32_t any_untried(const uint64_t *tried, uint32_t n, uint64_t random)
+{
+    uint32_t words = (n + 63) / 64, count = 0, skip;
+    uint64_t last = ~0ull >> (words * 64 - n); /* the bits of the last word that are members */
+
+    for (uint32_t w = 0; w < words; w++)
+        count += (uint32_t)__builtin_popcountll(~tried[w] & (w + 1 == words ? last : ~0ull));
+    if (count == 0)
+        return LB_NONE;
+    skip = (uint32_t)lb_scale(random, count);
+    for (uint32_t w = 0;; w++) {
+        uint64_t left = ~tried[w] & (w + 1 == words ? last : ~0ull);
+        uint32_t here = (uint32_t)__builtin_popcountll(left);
+
+        if (skip >= here) {
+            skip -= here;
+            continue;
+        }
+        for (; skip > 0; skip--)
+            left &= left - 1;
+        return w * 64 + (uint32_t)__builtin_ctzll(left);
+    }
+}
+
 static uint32_t pick_equal(const struct rotation *r, const struct lb_pick *p, struct position *here)
 {
     uint32_t member = here->turn;
@@ -183,8 +211,9 @@ static uint32_t pick_weighted(const struct rotation *r, const struct lb_pick *p,
         if (!lb_is_tried(p, member))
             return member;
     }
-    /* A heavy member is tried and has all these turns to itself: a random untried one, so that the others share it. */
-    return next_untried(p->tried, r->n_members, (uint32_t)lb_scale(lb_random(p->random), r->n_members));
+    /* A heavy member is tried and has all these turns to itself: a random untried one, so that the others
+     * share it. */
+    return any_untried(p->tried, r->n_members, lb_random(p->random));
 }
 
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
@@ -205,7 +234,8 @@ static int inspect(const void *table, struct lb_inspect *out)
 {
     const struct rotation *r = table;
 
-    out->bytes = sizeof *r + r->n_members * sizeof *r->weight + (r->turns ? r->n_turns * sizeof *r->turns : 0);
+    out->bytes =
+        sizeof *r + r->n_members * sizeof *r->weight + (r->turns ? r->n_turns * sizeof *r->turns : 0);
     out->slot_owner = LB_NONE;
     out->digest = r->names;
     if (out->shares && r->n_members > 0) {
@@ -217,12 +247,17 @@ static int inspect(const void *table, struct lb_inspect *out)
 }
 
 static const struct lb_scheduler_ops ops = {
-    .struct_size = sizeof ops, .build = build, .scratch_size = scratch_size, .pick = pick,
-    .inspect = inspect, .destroy_table = destroy_table,
+    .struct_size = sizeof ops,
+    .build = build,
+    .scratch_size = scratch_size,
+    .pick = pick,
+    .inspect = inspect,
+    .destroy_table = destroy_table,
 };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_SCHEDULER, "scheduler_round_robin", "1.0",
-                                                 "each in turn, smoothly, by weight", LB_CAP_WEIGHTS, NULL, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_SCHEDULER, "scheduler_round_robin", "1.0", "each in turn, smoothly, by weight",
+              LB_CAP_WEIGHTS, NULL, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

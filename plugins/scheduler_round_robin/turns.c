@@ -5,9 +5,9 @@
  * Used by  scheduler_round_robin.c's build.
  * Thread   builder thread.
  *
- * A member is in one place at a time: in the calendar, under the turn at which its next window opens, or in the heap,
- * with the turn by which that window closes. The heap is never empty when a turn is given: all windows together ask
- * for exactly W turns and all are kept, so none is left over.
+ * A member is in one place at a time: in the calendar, under the turn at which its next window opens, or in
+ * the heap, with the turn by which that window closes. The heap is never empty when a turn is given: all
+ * windows together ask for exactly W turns and all are kept, so none is left over.
  */
 #include "turns.h"
 
@@ -92,7 +92,8 @@ static void run(struct cycle *c, uint32_t *turns)
     }
 }
 
-int turns_make(const struct lb_alloc *alloc, const uint32_t *weight, uint32_t n, uint32_t sum, uint32_t *turns)
+int turns_make(const struct lb_alloc *alloc, const uint32_t *weight, uint32_t n, uint32_t sum,
+               uint32_t *turns)
 {
     struct cycle c = { .weight = weight, .n = n, .sum = sum };
     bool complete;

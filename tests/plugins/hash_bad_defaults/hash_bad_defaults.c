@@ -25,7 +25,8 @@ static uint64_t place(const void *self, const struct lb_member *m, uint32_t j)
 
 static const struct lb_hash_ops ops = { .struct_size = sizeof ops, .key = key, .place = place };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_HASH, "hash_bad_defaults", "1.0", "bad", 0, options, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_HASH, "hash_bad_defaults", "1.0", "bad", 0, options, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -1,5 +1,6 @@
 /*
- * hash_options.c - has an option of each type, and answers with their values: key 0, 1, 2 or 3, place with the text.
+ * hash_options.c - has an option of each type, and answers with their values: key 0, 1, 2 or 3, place with
+ * the text.
  */
 #include "lb_plugin.h"
 
@@ -7,10 +8,20 @@
 #include <string.h>
 
 static const struct lb_option options[] = {
-    { .name = "whole", .type = LB_INT, .dflt = "0x10", .min = -5, .max = 100, .help = "a whole number, in sheep" },
+    { .name = "whole",
+      .type = LB_INT,
+      .dflt = "0x10",
+      .min = -5,
+      .max = 100,
+      .help = "a whole number, in sheep" },
     { .name = "fraction", .type = LB_FLOAT, .dflt = "0.5", .min = 0, .max = 1, .help = "a share of one" },
     { .name = "flag", .type = LB_BOOL, .dflt = "TRUE", .help = "yes or no" },
-    { .name = "text", .type = LB_TEXT, .dflt = "abc", .min = 1, .max = 8, .help = "what is digested, in bytes" },
+    { .name = "text",
+      .type = LB_TEXT,
+      .dflt = "abc",
+      .min = 1,
+      .max = 8,
+      .help = "what is digested, in bytes" },
     { .name = "free", .type = LB_INT, .dflt = "4294967296L", .help = "any number" },
     { .name = NULL },
 };
@@ -58,7 +69,8 @@ static const struct lb_hash_ops ops = {
     .struct_size = sizeof ops, .create = create, .destroy = destroy, .key = key, .place = place
 };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_HASH, "hash_options", "1.0", "shows its options", 0, options, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_HASH, "hash_options", "1.0", "shows its options", 0, options, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -15,7 +15,9 @@ static uint64_t place(const void *self, const struct lb_member *m, uint32_t j)
     return lb_mix64(m->id + j);
 }
 
-static const struct lb_hash_ops ops = { .struct_size = offsetof(struct lb_hash_ops, place), .key = key, .place = place };
+static const struct lb_hash_ops ops = { .struct_size = offsetof(struct lb_hash_ops, place),
+                                        .key = key,
+                                        .place = place };
 
 static const struct lb_plugin plugin = LB_PLUGIN(LB_HASH, "hash_short_ops", "1.0", "bad", 0, NULL, &ops);
 

@@ -18,8 +18,14 @@ static uint64_t place(const void *self, const struct lb_member *m, uint32_t j)
 static const struct lb_hash_ops ops = { .struct_size = sizeof ops, .key = key, .place = place };
 
 static const struct lb_plugin plugin = {
-    .struct_size = 4, .abi_major = LB_ABI_MAJOR, .abi_minor = LB_ABI_MINOR, .kind = LB_HASH, .name = "hash_raw",
-    .version = "1.0", .summary = "bad", .ops = &ops,
+    .struct_size = 4,
+    .abi_major = LB_ABI_MAJOR,
+    .abi_minor = LB_ABI_MINOR,
+    .kind = LB_HASH,
+    .name = "hash_raw",
+    .version = "1.0",
+    .summary = "bad",
+    .ops = &ops,
 };
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)

@@ -17,7 +17,8 @@ static uint64_t place(const void *self, const struct lb_member *m, uint32_t j)
 
 static const struct lb_hash_ops ops = { .struct_size = sizeof ops, .key = key, .place = place };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_HASH, "hash_version", "1.0a", "says which one it is", 0, NULL, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_HASH, "hash_version", "1.0a", "says which one it is", 0, NULL, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -19,7 +19,8 @@ static int yields(const void *self, uint64_t mine, uint64_t theirs)
 
 static const struct lb_probe_ops ops = { .struct_size = sizeof ops, .at = at, .yields = yields };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_PROBE, "probe_yields_always", "1.0", "bad", 0, NULL, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_PROBE, "probe_yields_always", "1.0", "bad", 0, NULL, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -13,7 +13,8 @@ static int build(const struct lb_build *in, void **table, struct lb_error *why)
 
 static const struct lb_scheduler_ops ops = { .struct_size = sizeof ops, .build = build };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_SCHEDULER, "scheduler_no_pick", "1.0", "bad", 0, NULL, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_SCHEDULER, "scheduler_no_pick", "1.0", "bad", 0, NULL, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

@@ -33,11 +33,14 @@ static void destroy_table(void *table)
     (void)table;
 }
 
-static const struct lb_scheduler_ops ops = {
-    .struct_size = sizeof ops, .build = build, .pick = pick, .inspect = inspect, .destroy_table = destroy_table
-};
+static const struct lb_scheduler_ops ops = { .struct_size = sizeof ops,
+                                             .build = build,
+                                             .pick = pick,
+                                             .inspect = inspect,
+                                             .destroy_table = destroy_table };
 
-static const struct lb_plugin plugin = LB_PLUGIN(LB_SCHEDULER, "scheduler_refuses", "1.0", "bad", 0, NULL, &ops);
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_SCHEDULER, "scheduler_refuses", "1.0", "bad", 0, NULL, &ops);
 
 LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
 {

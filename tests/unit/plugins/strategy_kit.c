@@ -56,7 +56,8 @@ static void fill_part(struct config_plugin *out, struct kit_part part, int line)
     free(options);
 }
 
-struct config *kit_config(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash, struct kit_part probe)
+struct config *kit_config(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash,
+                          struct kit_part probe)
 {
     struct config *config = mem_zero(1, sizeof *config);
 
@@ -101,7 +102,8 @@ struct strategy *kit_strategy(struct kit_part scheduler, struct kit_part hash, s
     return s;
 }
 
-char *kit_problems(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash, struct kit_part probe)
+char *kit_problems(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash,
+                   struct kit_part probe)
 {
     struct config *config = kit_config(plugin_dir, scheduler, hash, probe);
     struct problems problems = { 0 };
@@ -128,7 +130,8 @@ struct lb_member *kit_members(uint32_t n)
 
     for (uint32_t i = 0; i < n; i++) {
         char *name = mem_format("Server %u", i + 1);
-        members[i] = (struct lb_member){ .id = i + 1, .key = name, .key_len = (uint32_t)strlen(name), .weight = 1 };
+        members[i] =
+            (struct lb_member){ .id = i + 1, .key = name, .key_len = (uint32_t)strlen(name), .weight = 1 };
     }
     qsort(members, n, sizeof *members, strategy_compare_members);
     return members;
@@ -230,8 +233,34 @@ void kit_unmark_all(struct kit_seat *seat)
 
 struct lb_inspect kit_inspect(const struct table *t, double *shares, uint64_t slot)
 {
-    struct lb_inspect seen = { .struct_size = sizeof seen, .n_members = t->n_members, .shares = shares, .slot = slot };
+    struct lb_inspect seen = {
+        .struct_size = sizeof seen, .n_members = t->n_members, .shares = shares, .slot = slot
+    };
 
     assert_int_equal(t->strategy->ops->inspect(t->made, &seen), 0);
     return seen;
+}
+
+static void *scarce_alloc(void *ctx, size_t bytes)
+{
+    struct kit_scarce *scarce = ctx;
+
+    if (scarce->left == 0)
+        return NULL;
+    scarce->left--;
+    scarce->out++;
+    return malloc(bytes);
+}
+
+static void scarce_release(void *ctx, void *memory)
+{
+    struct kit_scarce *scarce = ctx;
+
+    scarce->out--;
+    free(memory);
+}
+
+struct lb_alloc kit_scarce_alloc(struct kit_scarce *scarce)
+{
+    return (struct lb_alloc){ .alloc = scarce_alloc, .release = scarce_release, .ctx = scarce };
 }

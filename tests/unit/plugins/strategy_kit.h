@@ -19,22 +19,25 @@
 #include "world/config.h"
 #include "world/strategy.h"
 
-/* A part as a test writes it: a plugin's name and its options, "slots=512 virtual_nodes=9 name=text". A value is an
- * integer, true or false, a number with a point, or else a text. */
+/* A part as a test writes it: a plugin's name and its options, "slots=512 virtual_nodes=9 name=text". A value
+ * is an integer, true or false, a number with a point, or else a text. */
 struct kit_part {
     const char *name, *options;
 };
 
-/* A configuration with nothing but a strategy. Line numbers: scheduler 1, hash 2, probe 3; option k of a part is in
- * column k + 1. */
-struct config *kit_config(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash, struct kit_part probe);
+/* A configuration with nothing but a strategy. Line numbers: scheduler 1, hash 2, probe 3; option k of a part
+ * is in column k + 1. */
+struct config *kit_config(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash,
+                          struct kit_part probe);
 void kit_config_free(struct config *config);
 
 /* Makes a strategy of the shipped plugins; fails the test with the problems when there are any. */
 struct strategy *kit_strategy(struct kit_part scheduler, struct kit_part hash, struct kit_part probe);
 
-/* The only problem of a configuration as one text, "message [hint]", or all of them, one a line. The caller frees it. */
-char *kit_problems(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash, struct kit_part probe);
+/* The only problem of a configuration as one text, "message [hint]", or all of them, one a line. The caller
+ * frees it. */
+char *kit_problems(const char *plugin_dir, struct kit_part scheduler, struct kit_part hash,
+                   struct kit_part probe);
 
 /* "Server 1" … "Server n" with their ordinals as ids, weight 1, sorted by ring name. */
 struct lb_member *kit_members(uint32_t n);
@@ -68,5 +71,11 @@ void kit_unmark_all(struct kit_seat *seat);
 
 /* What the scheduler says of its table, with shares (n_members + 1 of them, the caller's) when not NULL. */
 struct lb_inspect kit_inspect(const struct table *t, double *shares, uint64_t slot);
+
+/* An allocator that grants so many requests and refuses the rest; out counts what was not released. */
+struct kit_scarce {
+    unsigned left, out;
+};
+struct lb_alloc kit_scarce_alloc(struct kit_scarce *scarce);
 
 #endif
