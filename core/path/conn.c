@@ -59,7 +59,7 @@ static void watch_write(struct conn *c)
     c->watches_write = true;
 }
 
-static void note_blocked(struct conn *c)
+void conn_blocked(struct conn *c)
 {
     c->writable = false;
     if (!c->watches_write)
@@ -80,7 +80,7 @@ long conn_write(struct conn *c, const struct iovec *parts, int n_parts)
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         return CONN_FAILED;
     if (n < 0 || (size_t)n < asked)
-        note_blocked(c);
+        conn_blocked(c);
     return n < 0 ? 0 : n;
 }
 

@@ -57,6 +57,9 @@ long conn_read(struct conn *c, char *into, size_t room);
 /* Bytes written (perhaps fewer than asked), 0: the peer must read first, CONN_FAILED (errno). */
 long conn_write(struct conn *c, const struct iovec *parts, int n);
 
+/* A write that went another way (splice) has blocked. */
+void conn_blocked(struct conn *c);
+
 /* Open, and nothing has come that was not read. Asks the kernel only when that is not certain. */
 bool conn_is_quiet(struct conn *c);
 

@@ -83,8 +83,8 @@ struct exchange *exchange_begin(struct client *client)
     x->reply_fields = x->request_fields + w->max_fields;
     head_start(&x->request, x->request_fields, w->max_fields, w->config->limits.head,
                (uint16_t)w->config->limits.target);
-    relay_start(&x->upward, &client->conn, NULL, &w->buffer_slab);
-    relay_start(&x->downward, NULL, &client->conn, &w->buffer_slab);
+    relay_start(&x->upward, &client->conn, NULL, &w->relay_means);
+    relay_start(&x->downward, NULL, &client->conn, &w->relay_means);
     w->n_exchanges++;
     return x;
 }

@@ -53,7 +53,7 @@ static bool is_held(const struct exchange *x)
 {
     if (!x->upward_begun)
         return true;
-    return x->upward.kept && x->upward.in == x->upward.kept &&
+    return x->upward.kept && x->upward.in == x->upward.kept && !x->upward.spliced &&
            x->upward.body <= x->worker->config->limits.replay;
 }
 
@@ -89,7 +89,7 @@ static void rewind_request(struct exchange *x)
     if (x->upward_begun)
         x->client->in->start = x->head_len;
     relay_stop(&x->upward);
-    relay_start(&x->upward, &x->client->conn, NULL, &x->worker->buffer_slab);
+    relay_start(&x->upward, &x->client->conn, NULL, &x->worker->relay_means);
     buffer_give(&x->worker->buffer_slab, &x->reply_in);
     x->upward_begun = x->upward_done = x->upward_broken = false;
 }
@@ -454,7 +454,7 @@ static enum step_result cut_short(struct exchange *x, const char *what)
     tally_replica(x->worker, x->seat->replica, failed, 1);
     if (x->downward.written == 0) {
         relay_stop(&x->downward);
-        relay_start(&x->downward, NULL, &x->client->conn, &x->worker->buffer_slab);
+        relay_start(&x->downward, NULL, &x->client->conn, &x->worker->relay_means);
         x->replied = false;
         return exchange_fail(x, 502, "the replica's reply was malformed");
     }

@@ -7,14 +7,16 @@
  */
 #include "path/relay.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 /* Below this much room in `out` it is written before more is framed. */
 #define ROOM_MIN 256
 
-void relay_start(struct relay *r, struct conn *from, struct conn *to, struct slab *buffers)
+void relay_start(struct relay *r, struct conn *from, struct conn *to, const struct relay_means *means)
 {
-    *r = (struct relay){ .from = from, .to = to, .buffers = buffers, .ended = true };
+    *r = (struct relay){ .from = from, .to = to, .means = means, .ended = true };
 }
 
 void relay_body(struct relay *r, const struct relay_body *body)
@@ -34,7 +36,7 @@ void relay_body(struct relay *r, const struct relay_body *body)
 struct buffer *relay_out(struct relay *r)
 {
     if (!r->out)
-        r->out = buffer_take(r->buffers);
+        r->out = buffer_take(r->means->buffers);
     return r->out;
 }
 
@@ -148,7 +150,7 @@ static void wrote(struct relay *r, size_t n)
         r->out->start += from_out;
         n -= from_out;
         if (buffer_used(r->out) == 0)
-            buffer_give(r->buffers, &r->out);
+            buffer_give(r->means->buffers, &r->out);
     }
     if (n > 0) {
         r->in->start += (uint32_t)n;
@@ -185,10 +187,10 @@ enum relay_result relay_flush(struct relay *r)
 static void make_room(struct relay *r)
 {
     if (!r->in) {
-        r->in = buffer_take(r->buffers);
+        r->in = buffer_take(r->means->buffers);
     } else if (r->in == r->kept) {
         if (buffer_room(r->in) == 0)
-            r->in = buffer_take(r->buffers);
+            r->in = buffer_take(r->means->buffers);
     } else {
         r->in->start = r->in->end = 0; /* everything was taken and written, or we would not be reading */
     }
@@ -198,9 +200,9 @@ static void make_room(struct relay *r)
 static enum relay_result wait_for_source(struct relay *r)
 {
     if (r->out && buffer_used(r->out) == 0)
-        buffer_give(r->buffers, &r->out);
+        buffer_give(r->means->buffers, &r->out);
     if (r->in && r->in != r->kept && buffer_used(r->in) == 0)
-        buffer_give(r->buffers, &r->in);
+        buffer_give(r->means->buffers, &r->in);
     return RELAY_READ;
 }
 
@@ -228,6 +230,92 @@ static enum relay_result read_more(struct relay *r)
     return n > 0 ? RELAY_DONE : wait_for_source(r);
 }
 
+/* ------------------------------------------------------------------ splicing */
+
+#define SPLICE_ONCE (1024 * 1024) /* asked for in one call; the pipe takes what it holds */
+
+/* True while the rest of the body may pass unread: nothing of it waits in our buffers, and a pipe can be had. */
+static bool can_splice(struct relay *r)
+{
+    const struct relay_means *m = r->means;
+    bool unchanged =
+        r->decode == FRAMING_LENGTH || (r->decode == FRAMING_CLOSE && r->encode == FRAMING_CLOSE);
+    if (!unchanged || m->splice_min == 0)
+        return false;
+    if (r->decode == FRAMING_LENGTH ? !r->pipe && r->left < m->splice_min : r->limit > 0)
+        return false;
+    if (!r->pipe && r->from->readable)
+        r->pipe = pipe_take(m->pipes, m->most_pipes);
+    return r->pipe != NULL;
+}
+
+/* The source is empty: a pipe that waits is of use to somebody else. */
+static enum relay_result splice_wait(struct relay *r)
+{
+    pipe_give(r->means->pipes, &r->pipe);
+    return wait_for_source(r);
+}
+
+/* Socket to pipe. The pipe is empty before, so "would block" can only mean the socket. */
+static enum relay_result splice_in(struct relay *r)
+{
+    size_t ask = r->decode == FRAMING_LENGTH && r->left < SPLICE_ONCE ? (size_t)r->left : SPLICE_ONCE;
+    if (!r->from->readable)
+        return splice_wait(r);
+    ssize_t n;
+    do
+        n = splice(r->from->fd, NULL, r->pipe->in, NULL, ask, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return source_ended(r);
+    if (n < 0 && errno != EAGAIN)
+        return RELAY_SOURCE_FAILED;
+    if (n < 0) {
+        r->from->readable = false;
+        return splice_wait(r);
+    }
+    r->spliced = true;
+    r->pipe->held = (uint32_t)n;
+    r->body += (uint64_t)n;
+    if (r->decode == FRAMING_LENGTH) {
+        r->left -= (uint64_t)n;
+        r->ended = r->left == 0;
+    }
+    return RELAY_DONE;
+}
+
+/* Pipe to socket, until the pipe is empty (DONE) or the sink is full. */
+static enum relay_result splice_out(struct relay *r)
+{
+    while (r->pipe->held > 0) {
+        if (!r->to->writable)
+            return RELAY_WRITE;
+        ssize_t n =
+            splice(r->pipe->out, NULL, r->to->fd, NULL, r->pipe->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN) {
+            conn_blocked(r->to);
+            return RELAY_WRITE;
+        }
+        if (n <= 0)
+            return RELAY_SINK_FAILED;
+        r->pipe->held -= (uint32_t)n;
+        r->written += (uint64_t)n;
+    }
+    return RELAY_DONE;
+}
+
+/* ------------------------------------------------------------------ the pump */
+
+/* All that waits for the sink, whichever way it came. */
+static enum relay_result write_out(struct relay *r)
+{
+    if (has_output(r))
+        return write_waiting(r);
+    return splice_out(r);
+}
+
 enum relay_result relay_pump(struct relay *r, uint32_t budget)
 {
     uint64_t stop_at = r->written + budget;
@@ -236,8 +324,8 @@ enum relay_result relay_pump(struct relay *r, uint32_t budget)
             return RELAY_MALFORMED;
         if (r->limit && r->body > r->limit)
             return RELAY_TOO_LARGE;
-        if (has_output(r)) {
-            enum relay_result w = write_waiting(r);
+        if (has_output(r) || (r->pipe && r->pipe->held > 0)) {
+            enum relay_result w = write_out(r);
             if (w != RELAY_DONE)
                 return w;
             if (r->written >= stop_at && !r->ended)
@@ -246,7 +334,7 @@ enum relay_result relay_pump(struct relay *r, uint32_t budget)
         }
         if (r->ended)
             return RELAY_DONE;
-        enum relay_result got = read_more(r);
+        enum relay_result got = can_splice(r) ? splice_in(r) : read_more(r);
         if (got != RELAY_DONE)
             return got;
     }
@@ -260,7 +348,8 @@ uint32_t relay_surplus(const struct relay *r)
 void relay_stop(struct relay *r)
 {
     if (r->in != r->kept)
-        buffer_give(r->buffers, &r->in);
+        buffer_give(r->means->buffers, &r->in);
     r->in = NULL;
-    buffer_give(r->buffers, &r->out);
+    buffer_give(r->means->buffers, &r->out);
+    pipe_give(r->means->pipes, &r->pipe);
 }

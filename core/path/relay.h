@@ -10,7 +10,8 @@
  * Back-pressure: bytes are read only when all earlier ones have been written, so a body of any size needs two
  * buffers at most. What must go first (a rewritten head) waits in `out`; bodies that pass unchanged are
  * written straight from `in`, in the same system call as what is left of `out`; chunked ones are framed anew
- * into `out`.
+ * into `out`. A long body that passes unchanged goes through a pipe
+ * (splice) once its first bytes are written: it never enters our memory.
  */
 #ifndef PATH_RELAY_H
 #define PATH_RELAY_H
@@ -22,10 +23,21 @@
 #include "path/chunk.h"
 #include "path/conn.h"
 #include "path/head.h"
+#include "path/pipe.h"
+
+/* What relays of a worker take from. */
+struct relay_means {
+    struct slab *buffers;
+    struct pipe_pool *pipes;
+    uint32_t most_pipes; /* open at once on this worker */
+    uint64_t splice_min; /* bytes still to come from which on a body is spliced; 0: never */
+};
 
 struct relay {
     struct conn *from, *to;
-    struct slab *buffers;
+    const struct relay_means *means;
+    struct pipe *pipe;  /* NULL: the body is being copied */
+    bool spliced;       /* some of it never was in our memory */
     struct buffer *in;  /* bytes of the source; the body begins at start */
     struct buffer *out; /* bytes for the sink; NULL when nothing waits */
     struct buffer
@@ -53,7 +65,7 @@ enum relay_result {
 };
 
 /* Both ends are known; no body yet. from may be NULL until relay_body. */
-void relay_start(struct relay *r, struct conn *from, struct conn *to, struct slab *buffers);
+void relay_start(struct relay *r, struct conn *from, struct conn *to, const struct relay_means *means);
 
 /* The body to move. in (NULL: nothing read yet) becomes the relay's, unless keep_in: then it stays the
  * caller's and is never overwritten. length counts for decode LENGTH. What waits in `out` goes first. */

@@ -70,6 +70,8 @@ static void run_view(struct worker *w, struct view *view)
     struct held_view *before = w->now;
     w->now = hold(w, view);
     w->config = view->config;
+    w->relay_means.most_pipes = view->config->limits.pipes;
+    w->relay_means.splice_min = view->config->limits.splice_min;
     if (before)
         worker_release_view(w, before);
 }
@@ -324,6 +326,8 @@ static void open_slabs(struct worker *w, const struct config *config)
     slab_init(&w->exchange_slab, exchange_size(w->max_fields), 16);
     slab_init(&w->upstream_slab, sizeof(struct upstream), 64);
     buffer_slab_init(&w->buffer_slab, config->limits.buffer + BUFFER_SPARE);
+    pipe_pool_open(&w->pipes);
+    w->relay_means = (struct relay_means){ .buffers = &w->buffer_slab, .pipes = &w->pipes };
 }
 
 static int open_listeners(struct worker *w, const struct worker_setup *setup)
@@ -393,6 +397,7 @@ void worker_free(struct worker *w)
     free(w->listeners);
     free(w->seats);
     free(w->parked);
+    pipe_pool_close(&w->pipes);
     slab_close(&w->client_slab);
     slab_close(&w->exchange_slab);
     slab_close(&w->upstream_slab);

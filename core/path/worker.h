@@ -76,9 +76,11 @@ struct worker {
 
     struct deadlines deadlines;
     struct slab client_slab, exchange_slab, upstream_slab, buffer_slab;
-    uint16_t max_fields; /* limits.headers at start */
-    uint64_t random;     /* state for lb_random */
-    uint64_t now_ns;     /* when the current event was noticed */
+    struct pipe_pool pipes;
+    struct relay_means relay_means; /* the limits are those of now */
+    uint16_t max_fields;            /* limits.headers at start */
+    uint64_t random;                /* state for lb_random */
+    uint64_t now_ns;                /* when the current event was noticed */
 
     struct worker_counters counters;
     struct histogram steps[STEP_COUNT];

@@ -121,6 +121,8 @@ struct config {
         uint32_t control_body;            /* bytes of a control route's body */
         uint32_t replay;                  /* bytes of a request body kept for a retry */
         uint32_t turn_bytes;              /* bytes one relay moves in one turn of the loop */
+        uint64_t splice_min;              /* bytes from which on a body is spliced; 0: never */
+        uint32_t pipes;                   /* open at once a worker, for splicing */
         uint32_t connections;             /* clients at once, all workers together */
         uint32_t requests_per_connection; /* 0: any */
         uint32_t history;                 /* request ids kept a replica */

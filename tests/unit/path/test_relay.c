@@ -21,6 +21,8 @@
 
 static struct event_base *base;
 static struct slab buffers;
+static struct pipe_pool pipes;
+static struct relay_means means = { .buffers = &buffers, .pipes = &pipes, .most_pipes = 4 };
 static struct conn from, to;
 static int source, sink; /* the test's ends */
 static struct relay relay;
@@ -47,9 +49,11 @@ static int set_up(void **state)
     base = event_base_new_with_config(config);
     event_config_free(config);
     buffer_slab_init(&buffers, BUFFER);
+    pipe_pool_open(&pipes);
+    means.splice_min = 0;
     source = open_pair(&from);
     sink = open_pair(&to);
-    relay_start(&relay, &from, &to, &buffers);
+    relay_start(&relay, &from, &to, &means);
     return 0;
 }
 
@@ -63,6 +67,8 @@ static int tear_down(void **state)
     close(source);
     close(sink);
     slab_close(&buffers);
+    assert_int_equal(pipes.n_open, pipes.n_idle); /* and every pipe */
+    pipe_pool_close(&pipes);
     event_base_free(base);
     return 0;
 }
@@ -250,7 +256,7 @@ static void move_much(enum framing encode, bool keep_in)
     relay_stop(&relay);
     if (first)
         buffer_give(&buffers, &first);
-    relay_start(&relay, &from, &to, &buffers);
+    relay_start(&relay, &from, &to, &means);
 }
 
 static void a_slow_sink_holds_the_source_back(void **state)
@@ -263,6 +269,58 @@ static void a_kept_buffer_is_not_overwritten(void **state)
 {
     (void)state;
     move_much(FRAMING_LENGTH, true);
+}
+
+static void a_long_body_passes_through_a_pipe(void **state)
+{
+    (void)state;
+    means.splice_min = 10000;
+    move_much(FRAMING_LENGTH, false);
+    assert_int_equal(pipes.n_open, 1);
+    move_much(FRAMING_LENGTH, true);
+    assert_int_equal(pipes.n_open, 1); /* the same one again */
+}
+
+static void without_a_pipe_it_is_copied(void **state)
+{
+    (void)state;
+    means.splice_min = 10000;
+    means.most_pipes = 0;
+    move_much(FRAMING_LENGTH, false);
+    assert_int_equal(pipes.n_open, 0);
+    means.most_pipes = 4;
+}
+
+static void a_spliced_body_may_end_too_early(void **state)
+{
+    (void)state;
+    char bytes[1000] = "x";
+    means.splice_min = 10;
+    body(FRAMING_LENGTH, FRAMING_LENGTH, 5000);
+    feed(bytes, sizeof bytes);
+    assert_int_equal(relay_pump(&relay, 100000), RELAY_READ);
+    assert_true(relay.spliced);
+    assert_int_equal(relay.body, 1000);
+    shutdown(source, SHUT_WR);
+    look();
+    assert_int_equal(relay_pump(&relay, 100000), RELAY_SOURCE_END);
+}
+
+/* Bytes of one body must never reach the sink of another. */
+static void a_pipe_with_bytes_in_it_is_closed(void **state)
+{
+    (void)state;
+    char bytes[60000] = "x";
+    means.splice_min = 10;
+    body(FRAMING_LENGTH, FRAMING_LENGTH, 1 << 30);
+    while (relay_pump(&relay, 1 << 20) != RELAY_WRITE) {
+        if (write(source, bytes, sizeof bytes) < 0)
+            assert_int_equal(errno, EAGAIN);
+        look();
+    }
+    assert_true(relay.pipe && relay.pipe->held > 0);
+    relay_stop(&relay);
+    assert_int_equal(pipes.n_open, 0);
 }
 
 int main(void)
@@ -280,6 +338,10 @@ int main(void)
         TEST(a_sink_that_is_gone_is_told),
         TEST(a_slow_sink_holds_the_source_back),
         TEST(a_kept_buffer_is_not_overwritten),
+        TEST(a_long_body_passes_through_a_pipe),
+        TEST(without_a_pipe_it_is_copied),
+        TEST(a_spliced_body_may_end_too_early),
+        TEST(a_pipe_with_bytes_in_it_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static const char everything[] =
     "    unready_after = 15; dead_after = 16; };\n"
     "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; idle = 26; linger = 27; drain = 28; };\n"
     "limits = { buffer = 32768; head = 8192; target = 4096; headers = 31; body = 68719476736L; control_body = 32000;\n"
-    "    replay = 33; turn_bytes = 34000; connections = 35; requests_per_connection = 36; history = 37; };\n"
+    "    replay = 33; turn_bytes = 34000; splice_min = 34500; pipes = 34; connections = 35; requests_per_connection = 36; history = 37; };\n"
     "retry = { attempts = 41; budget_percent = 42; budget_min = 43; };\n"
     "upstream = { idle = 51; idle_ms = 52; safe_idle_ms = 53; };\n"
     "log = { file = \"logs/x.log\"; level = \"debug\"; };\n";
