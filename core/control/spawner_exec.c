@@ -163,8 +163,8 @@ static _Noreturn void run_child(const struct plan *plan)
     if (empty < 0 || (empty != 0 && dup2(empty, 0) < 0)) {
         give_up(plan, STEP_INPUT);
     }
-    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) !=
-        0) { /* at exec, so that the report's pipe lives until then */
+    /* At exec, so that the report's pipe lives until then. */
+    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
         give_up(plan, STEP_DESCRIPTORS);
     }
     execve(plan->path, plan->argv, plan->envp);

@@ -125,8 +125,7 @@ void supervisor_apply(struct supervisor *s, struct config *next)
 
 void supervisor_refused(struct supervisor *s, struct replica *replica)
 {
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         if (row->replica == replica) {
             row_event(row, ON_REFUSED, "connection refused");
             return;
@@ -139,13 +138,11 @@ void supervisor_refused(struct supervisor *s, struct replica *replica)
 size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
 {
     size_t n = 0, i = 0;
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         n += row->link.next != NULL;
     }
     struct supervisor_info *list = mem_zero(n + 1, sizeof *list);
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         list[i++] = (struct supervisor_info){
             .name = row->name,
             .ring_name = row->ring_name,
@@ -205,10 +202,9 @@ void supervisor_stop(struct supervisor *s)
 {
     bool is_second = s->is_stopping;
     s->is_stopping = true;
-    struct link *next;
-    for (struct link *at = s->rows.next; at != &s->rows; at = next) {
-        struct row *row = LIST_OWNER(at, struct row, link);
-        next = at->next; /* a row that is GONE at once moves to another list */
+    struct row *next;
+    for (struct row *row = row_first(s); row; row = next) {
+        next = row_after(row); /* a row that is GONE at once moves to another list */
         if (is_second) {
             kill_row(row);
         } else {

@@ -39,8 +39,7 @@ struct change {
 uint32_t change_count_living(const struct supervisor *s)
 {
     uint32_t n = 0;
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         n += !row->is_leaving;
     }
     return n;
@@ -132,11 +131,10 @@ static void add_member(struct supervisor *s, const struct config_member *m, size
 static void apply_members(struct supervisor *s, const struct config *old)
 {
     const struct config *next = s->config;
-    struct link *following;
+    struct row *following;
     size_t position = 0;
-    for (struct link *at = s->rows.next; at != &s->rows; at = following, position++) {
-        struct row *row = LIST_OWNER(at, struct row, link);
-        following = at->next;
+    for (struct row *row = row_first(s); row; row = following, position++) {
+        following = row_after(row);
         const struct config_member *m = find_member(next, position, row->address, row->member_name);
         if (!m) {
             row_dismiss(row, "not listed in lb.conf any more");
@@ -341,8 +339,7 @@ static void choose_victims(struct supervisor *s, struct change *c, size_t n)
 {
     struct row **others = mem_zero(change_count_living(s) + 1, sizeof(struct row *));
     size_t n_others = 0;
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         if (!row->is_leaving && !is_chosen(c, row)) {
             others[n_others++] = row;
         }

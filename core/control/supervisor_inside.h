@@ -104,10 +104,19 @@ struct row {
     struct event timer;  /* what it means depends on the state */
 };
 
-/* Rows may not leave the list in the body; loops whose body may dismiss one keep the next link themselves. */
-#define EACH_ROW(row_, s_)                                                                             \
-    for (struct row *row_ = LIST_OWNER((s_)->rows.next, struct row, link); &row_->link != &(s_)->rows; \
-         row_ = LIST_OWNER(row_->link.next, struct row, link))
+/* The rows in the order of /rep; NULL: no more. A loop whose body may dismiss a row asks for the next one first. */
+static inline struct row *row_at(const struct supervisor *s, struct link *at)
+{
+    return at == &s->rows ? NULL : LIST_OWNER(at, struct row, link);
+}
+static inline struct row *row_first(const struct supervisor *s)
+{
+    return row_at(s, s->rows.next);
+}
+static inline struct row *row_after(const struct row *row)
+{
+    return row_at(row->owner, row->link.next);
+}
 
 /* ------------------------------------------------------------------ supervisor_table.c */
 

@@ -94,8 +94,7 @@ void name_of_server(const char *pattern, const char *name, char out[REPLICA_NAME
 
 struct row *row_named(const struct supervisor *s, const char *name)
 {
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         if (!row->is_leaving && strcmp(row->name, name) == 0) {
             return row;
         }
@@ -110,8 +109,7 @@ struct row *row_find(const struct supervisor *s, const char *name)
     if (named || !name_is_number(name, &number) || number == 0) {
         return named;
     }
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         if (!row->is_leaving && row->ordinal == number) {
             return row;
         }
@@ -137,8 +135,7 @@ static bool random_of_width(struct supervisor *s, const char *prefix, unsigned d
                             char out[REPLICA_NAME_MAX + 1])
 {
     bool *taken = mem_zero(count, sizeof *taken);
-    EACH_ROW(row, s)
-    {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         mark_taken(taken, row->name, prefix, digits);
         mark_taken(taken, row->ring_name, prefix, digits);
         if (row->shown) {
@@ -174,9 +171,10 @@ void name_random(struct supervisor *s, const char *prefix, unsigned digits, char
 
 uint32_t name_next_ordinal(struct supervisor *s, char out[REPLICA_NAME_MAX + 1])
 {
-    uint32_t n = 2 * change_count_living(s) + 1, ordinal = 1; /* a row takes one by its ordinal and one by its name */
+    /* A row takes two at most, one by its ordinal and one by its name: among so many one is free. */
+    uint32_t n = 2 * change_count_living(s) + 1, ordinal = 1;
     bool *taken = mem_zero(n + 1, sizeof *taken);
-    EACH_ROW (row, s) {
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
         uint32_t named;
         if (!row->is_leaving && row->ordinal <= n) {
             taken[row->ordinal] = true;
@@ -197,8 +195,7 @@ uint32_t name_next_ordinal(struct supervisor *s, char out[REPLICA_NAME_MAX + 1])
 
 static bool is_ring_name_taken(const struct row *mine)
 {
-    EACH_ROW(row, mine->owner)
-    {
+    for (struct row *row = row_first(mine->owner); row; row = row_after(row)) {
         if (row != mine && !row->is_leaving && strcmp(row->ring_name, mine->ring_name) == 0) {
             return true;
         }
@@ -208,8 +205,7 @@ static bool is_ring_name_taken(const struct row *mine)
 
 static bool is_identity_taken(const struct row *mine)
 {
-    EACH_ROW(row, mine->owner)
-    {
+    for (struct row *row = row_first(mine->owner); row; row = row_after(row)) {
         if (row != mine && !row->is_leaving &&
             (row->id == mine->id || (mine->ordinal && row->ordinal == mine->ordinal))) {
             return true;

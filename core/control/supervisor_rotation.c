@@ -188,8 +188,7 @@ struct seat { /* strategy_compare_members looks at the first field */
 static size_t fill_seats(const struct supervisor *s, struct seat *seats)
 {
     size_t n = 0;
-    for (struct link *at = s->rows.next; at != &s->rows; at = at->next) {
-        struct row *row = LIST_OWNER(at, struct row, link);
+    for (const struct row *row = row_first(s); row; row = row_after(row)) {
         if (row->shown && seats) {
             struct replica *r = row->shown;
             seats[n].replica = r;

@@ -10,13 +10,13 @@
  * first state is for yes, the second for no. What has no cell is ignored and counted: it can come late (a
  * worker's refusal after the exit was seen), and then there is nothing to do.
  *
- *            started   good    unready   dead       refused     exited        timer       drained    want less
- *   STARTING  watch    READY   -         -          -           BACKOFF       STOPPING*   -          STOPPING
- *   READY     -        go on   SUSPECT   STOPPING*  SUSPECT     BACKOFF       forgive     -          DRAINING
- *   SUSPECT   -        READY   -         STOPPING*  STOPPING*+  BACKOFF       -           -          DRAINING
- *   DRAINING  -        -       -         -          -           GONE          STOPPING    STOPPING   -
- *   STOPPING  -        -       -         -          -           BACKOFF/GONE  kill        -          resign
- *   BACKOFF   -        -       -         -          -           -             STARTING    -          GONE
+ *            started   good    unready   dead       refused     exited        timer       drained   want less
+ *   STARTING  watch    READY   -         -          -           BACKOFF       STOPPING*   -         STOPPING
+ *   READY     -        go on   SUSPECT   STOPPING*  SUSPECT     BACKOFF       forgive     -         DRAINING
+ *   SUSPECT   -        READY   -         STOPPING*  STOPPING*+  BACKOFF       -           -         DRAINING
+ *   DRAINING  -        -       -         -          -           GONE          STOPPING    STOPPING  -
+ *   STOPPING  -        -       -         -          -           BACKOFF/GONE  kill        -         resign
+ *   BACKOFF   -        -       -         -          -           -             STARTING    -         GONE
  *
  *   Small letters: stays. * with a driver that can start replicas, else SUSPECT until a heartbeat is good.
  *   + at the second one; the first asks for a heartbeat at once.

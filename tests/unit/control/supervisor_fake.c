@@ -260,8 +260,7 @@ struct row *bench_row(struct bench *b, size_t position)
 
 struct row *bench_named(struct bench *b, const char *name)
 {
-    EACH_ROW(row, b->s)
-    {
+    for (struct row *row = row_first(b->s); row; row = row_after(row)) {
         if (strcmp(row->name, name) == 0) {
             return row;
         }
@@ -313,8 +312,7 @@ void bench_up(struct bench *b, struct row *row)
 
 void bench_all_up(struct bench *b)
 {
-    EACH_ROW(row, b->s)
-    {
+    for (struct row *row = row_first(b->s); row; row = row_after(row)) {
         bench_up(b, row);
     }
     bench_publish(b);

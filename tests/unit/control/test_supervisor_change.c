@@ -120,6 +120,29 @@ static void test_stand_in_names_are_free_ones_and_grow_wider(void **state)
     bench_close(&b);
 }
 
+static void test_stand_in_is_not_named_like_the_one_it_replaces(void **state)
+{
+    struct bench b;
+    char name[REPLICA_NAME_MAX + 1];
+    (void)state;
+    bench_open(&b, DRIVER_PROCESS, 1);
+    struct row *row = bench_row(&b, 0);
+    bench_all_up(&b);
+    bench_replace(&b, row);
+    bench_exited(&b, row);
+    bench_timer(&b, row);
+    /* Two names are in use: of the dead one, still in the rotation, and of the next one. */
+    assert_string_not_equal(row->name, row->shown->name);
+    for (int i = 0; i < 98; i++) {
+        name_random(b.s, "emergency_", 2, name);
+        assert_int_equal(strlen(name), strlen("emergency_") + 2);
+        row_new(b.s, name);
+    }
+    name_random(b.s, "emergency_", 2, name);
+    assert_int_equal(strlen(name), strlen("emergency_") + 3);
+    bench_close(&b);
+}
+
 static void test_ids(void **state)
 {
     struct bench b;
@@ -430,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_ordinals_in_names),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_stand_in_names_are_free_ones_and_grow_wider),
+        cmocka_unit_test(test_stand_in_is_not_named_like_the_one_it_replaces),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_name_of_a_dead_one_is_free_but_its_place_is_not),
         cmocka_unit_test(test_add_is_answered_when_published),
