@@ -53,12 +53,13 @@ void backend_leave_if_done(struct backend *backend)
         event_base_loopbreak(backend->base);
 }
 
-/* The first signal stops accepting and lets running requests end; the second leaves at once. */
+/* The first signal stops accepting and lets running requests end; the second, or one with --no-drain, leaves
+ * at once. */
 static void stop_asked(evutil_socket_t number, short what, void *arg)
 {
     (void)number, (void)what;
     struct server *server = arg;
-    if (server->backend.draining) {
+    if (server->backend.draining || server->backend.options.no_drain) {
         server->at_once = true;
         event_base_loopbreak(server->backend.base);
         return;

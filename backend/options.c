@@ -37,6 +37,7 @@ static const char usage_text[] =
     "  --body-bytes N       answer /home with a body of N bytes\n"
     "  --chunked            send that body chunked\n"
     "  --exit-after N       exit when N requests have been answered (heartbeats aside)\n"
+    "  --no-drain           stop at once on SIGTERM or SIGINT, whatever runs\n"
     "  --ignore-term        do not stop on SIGTERM or SIGINT\n"
     "\n"
     "for tests:\n"
@@ -58,6 +59,7 @@ enum option_number {
     OPTION_BODY,
     OPTION_CHUNKED,
     OPTION_EXIT,
+    OPTION_NO_DRAIN,
     OPTION_IGNORE_TERM,
     OPTION_TEST_ROUTES,
     OPTION_MAX_BODY,
@@ -78,6 +80,7 @@ static const struct option switches[] = {
     { "body-bytes", required_argument, NULL, OPTION_BODY },
     { "chunked", no_argument, NULL, OPTION_CHUNKED },
     { "exit-after", required_argument, NULL, OPTION_EXIT },
+    { "no-drain", no_argument, NULL, OPTION_NO_DRAIN },
     { "ignore-term", no_argument, NULL, OPTION_IGNORE_TERM },
     { "test-routes", no_argument, NULL, OPTION_TEST_ROUTES },
     { "max-body", required_argument, NULL, OPTION_MAX_BODY },
@@ -160,6 +163,7 @@ static bool take_switch(struct options *options, int number, const char *value)
         return read_number("--body-bytes", value, INT64_MAX, &options->body_bytes);
     case OPTION_CHUNKED: options->chunked = true; return true;
     case OPTION_EXIT: return read_number("--exit-after", value, INT64_MAX, &options->exit_after);
+    case OPTION_NO_DRAIN: options->no_drain = true; return true;
     case OPTION_IGNORE_TERM: options->ignore_term = true; return true;
     case OPTION_TEST_ROUTES: options->test_routes = true; return true;
     case OPTION_MAX_BODY: return read_number("--max-body", value, INT64_MAX, &options->max_body);

@@ -9,10 +9,12 @@ Deadlines are generous (a loaded machine is no failure) and grow under sanitizer
 printed, never asserted.
 """
 
+import fcntl
 import os
 import random
 import re
 import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -59,8 +61,27 @@ def until(condition, within=10.0, what="the condition"):
 # ---- ports -------------------------------------------------------------------------------------------------
 # Below the kernel's ephemeral range, so that no outgoing connection of the test itself takes one in between.
 
-PORT_FIRST, PORT_LAST = 21000, 23999
-_next_port = random.randrange(PORT_FIRST, PORT_LAST - 500)
+PORT_FIRST, PORT_LAST, REGION = 21000, 23999, 500
+
+
+def _lock_region():
+    """The first port of a region that is ours as long as this process lives: tests that run at the same
+    time must not find each other's replicas. With all regions taken, any will do."""
+    regions = list(range(PORT_FIRST, PORT_LAST, REGION))
+    random.shuffle(regions)
+    for first in regions:
+        lock = open(Path(tempfile.gettempdir()) / f"ringmaster-ports-{first}.lock", "a", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        return first, lock
+    return regions[0], None
+
+
+_region, _region_lock = _lock_region()
+_next_port = _region
 
 
 def _bindable(port):
@@ -74,18 +95,19 @@ def _bindable(port):
 
 
 def free_ports(count=1):
-    """The first of count consecutive ports that nobody listens on. Not given out again by this process."""
+    """The first of count consecutive ports that nobody listens on. They go round: a port comes again when
+    the region is used up, if it is free then."""
     global _next_port
-    for _ in range(PORT_LAST - PORT_FIRST):
-        if _next_port + count > PORT_LAST:
-            _next_port = PORT_FIRST
+    for _ in range(2 * REGION):
+        if _next_port + count > _region + REGION:
+            _next_port = _region
         first = _next_port
         taken = next((p for p in range(first, first + count) if not _bindable(p)), None)
         if taken is None:
             _next_port = first + count
             return first
         _next_port = taken + 1
-    raise AssertionError(f"no {count} free ports in a row between {PORT_FIRST} and {PORT_LAST}")
+    raise AssertionError(f"no {count} free ports in a row from {_region} on")
 
 
 # ---- processes ---------------------------------------------------------------------------------------------
@@ -126,7 +148,8 @@ def mapping_count(pid):
 
 
 def descriptors(pid):
-    """What the descriptors of pid are: ["socket:[123]", "anon_inode:[eventpoll]", "/memfd:… (deleted)", …]."""
+    """What the descriptors of pid are: ["socket:[123]", "anon_inode:[eventpoll]", "/memfd:… (deleted)",
+    …]."""
     found = []
     for number in os.listdir(f"/proc/{pid}/fd"):
         try:

@@ -66,7 +66,7 @@ class Ringmaster:
         self.log_path = directory / "ringmaster.log"
         self.port = free_ports()
         self.admin_port = free_ports()
-        self.base_port = free_ports(40)
+        self.base_port = free_ports(24)
         self.process = None
         self.mark = f"RM_TEST_MARK={uuid.uuid4().hex}".encode()
         self.seen_pids = set()

@@ -748,8 +748,8 @@ def test_a_post_is_never_sent_twice(balancer, origin):
 
 
 def test_an_idle_socket_that_the_replica_closed_costs_nothing(balancer, origin):
-    """Keep-alive ends on the replica's side between two requests. A GET is safe even when it meets the end halfway; a
-    POST must not be sent into it once the end can be seen."""
+    """Keep-alive ends on the replica's side between two requests. A GET is safe even when it meets the end
+    halfway; a POST must not be sent into it once the end can be seen."""
 
     def once_then_gone(received, exchange):
         received.body()
@@ -890,6 +890,7 @@ def test_a_longer_reply_than_said_does_not_reach_the_next_client(balancer, origi
     with Wire(mine.port) as wire:
         for _ in range(10):
             assert wire.ask().body == b"hello"
+    assert made.connections == 20, "a socket that said too much is not used again"
 
 
 def test_a_client_that_leaves_does_not_spoil_the_socket_for_others(balancer, origin):

@@ -26,6 +26,10 @@ def places(mine, keys):
     return {key: names.index(mine.served_by(key)) for key in keys}
 
 
+def only_stand_ins(names, count):
+    return len(names) == count and all(STAND_IN.fullmatch(name) for name in names)
+
+
 # ---- death -------------------------------------------------------------------------------------------------
 
 
@@ -135,10 +139,7 @@ def test_all_killed_at_once_come_back(balancer):
     mine = balancer()
     for row in mine.replicas().values():
         os.kill(row["pid"], signal.SIGKILL)
-    until(
-        lambda: len(mine.rep()) == 3 and all(STAND_IN.fullmatch(n) for n in mine.rep()),
-        what="three stand-ins",
-    )
+    until(lambda: only_stand_ins(mine.rep(), 3), what="three stand-ins")
     assert mine.ask().status == 200
 
 
@@ -229,11 +230,7 @@ def test_replicas_that_hang_from_some_moment_on_are_replaced(balancer):
         },
     }
     mine = balancer(settings)
-    until(
-        lambda: all(STAND_IN.fullmatch(name) for name in mine.rep()) and len(mine.rep()) == 2,
-        30,
-        "two stand-ins",
-    )
+    until(lambda: only_stand_ins(mine.rep(), 2), 30, "two stand-ins")
 
 
 def test_one_that_ignores_sigterm_is_killed(balancer):
