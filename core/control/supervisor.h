@@ -27,25 +27,25 @@ struct replica;
 struct supervisor;
 
 /* STATE(name, what it means) */
-#define SUPERVISOR_STATES(STATE)                                                                                       \
-    STATE(STARTING, "started, no good heartbeat yet")                                                                  \
-    STATE(READY, "in rotation")                                                                                        \
-    STATE(SUSPECT, "out of rotation after misses, perhaps only busy")                                                  \
-    STATE(DRAINING, "leaving: no new requests, the running ones end")                                                  \
-    STATE(STOPPING, "told to exit")                                                                                    \
-    STATE(BACKOFF, "dead; waiting before the next start")                                                              \
+#define SUPERVISOR_STATES(STATE)                                      \
+    STATE(STARTING, "started, no good heartbeat yet")                 \
+    STATE(READY, "in rotation")                                       \
+    STATE(SUSPECT, "out of rotation after misses, perhaps only busy") \
+    STATE(DRAINING, "leaving: no new requests, the running ones end") \
+    STATE(STOPPING, "told to exit")                                   \
+    STATE(BACKOFF, "dead; waiting before the next start")             \
     STATE(GONE, "left; the row is about to be freed")
 
 /* EVENT(name, when) */
-#define SUPERVISOR_EVENTS(EVENT)                                                                                       \
-    EVENT(STARTED, "the spawner has started it")                                                                       \
-    EVENT(HEARTBEAT_OK, "a heartbeat was answered 200 in time")                                                        \
-    EVENT(UNREADY, "health.unready_after misses in a row")                                                             \
-    EVENT(DEAD, "health.dead_after misses in a row")                                                                   \
-    EVENT(REFUSED, "a connection to it was refused")                                                                   \
-    EVENT(EXITED, "it exited, or could not be started")                                                                \
-    EVENT(TIMER, "the row's timer ran out")                                                                            \
-    EVENT(DRAINED, "no worker uses it any more")                                                                       \
+#define SUPERVISOR_EVENTS(EVENT)                                \
+    EVENT(STARTED, "the spawner has started it")                \
+    EVENT(HEARTBEAT_OK, "a heartbeat was answered 200 in time") \
+    EVENT(UNREADY, "health.unready_after misses in a row")      \
+    EVENT(DEAD, "health.dead_after misses in a row")            \
+    EVENT(REFUSED, "a connection to it was refused")            \
+    EVENT(EXITED, "it exited, or could not be started")         \
+    EVENT(TIMER, "the row's timer ran out")                     \
+    EVENT(DRAINED, "no worker uses it any more")                \
     EVENT(WANT_LESS, "it is to be removed")
 
 enum supervisor_state {
@@ -102,22 +102,22 @@ void supervisor_refused(struct supervisor *s, struct replica *replica);
 
 /* Names ends with NULL in each list. Freed by the supervisor after the callback returns. */
 struct supervisor_result {
-    bool timed_out;  /* add_timeout ran out: names lists those that came up, the rest were cancelled */
-    char **names;    /* added or removed, in order */
-    char **skipped;  /* /add: names that existed already */
+    bool timed_out; /* add_timeout ran out: names lists those that came up, the rest were cancelled */
+    char **names;   /* added or removed, in order */
+    char **skipped; /* /add: names that existed already */
 };
 typedef void (*supervisor_done_fn)(void *arg, const struct supervisor_result *result);
 
 /* n replicas, the first n_names of them called names[]; the rest get random names "S" + 4 digits. Returns 0,
  * and done is called once later (never from inside); or -1 with a sentence in why, and nothing has changed. n
  * >= n_names, n > 0. */
-int supervisor_add(struct supervisor *s, const char *const *names, size_t n_names, size_t n, supervisor_done_fn done,
-                   void *arg, char *why, size_t why_size);
+int supervisor_add(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
+                   supervisor_done_fn done, void *arg, char *why, size_t why_size);
 
 /* The same for removal; the rest are random victims. done is called when every worker has switched; draining
  * goes on. */
-int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_names, size_t n, supervisor_done_fn done,
-                      void *arg, char *why, size_t why_size);
+int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
+                      supervisor_done_fn done, void *arg, char *why, size_t why_size);
 
 /* ------------------------------------------------------------------ looking */
 
@@ -128,7 +128,7 @@ struct supervisor_info {
     pid_t pid;                     /* 0: not a process */
     uint32_t ordinal;              /* 0: none */
     uint32_t restarts, misses;
-    uint64_t since_ns;             /* in this state since, monotonic */
+    uint64_t since_ns; /* in this state since, monotonic */
 };
 
 /* All rows, in the order of /rep: oldest first, a stand-in in the place of the dead one. *out is malloced;
