@@ -1,0 +1,167 @@
+"""The programs that are compared: each started alone on one core, in front of the same replica.
+
+Owns the processes and their configuration files, in a temporary folder. Ports are fixed: the bench wants a quiet machine,
+and says so when one is taken.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+import urllib.request
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("RM_BUILD", SOURCE / "build/release"))
+REPLICA = 24000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+RINGMASTER = """
+listen = [ "127.0.0.1:{port}" ];
+admin = "";
+workers = {workers};
+limits = {{ connections = 100000; }};
+replicas = {{ driver = "static"; static = {{ addresses = [ {addresses} ]; }}; }};
+"""
+
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 19000; }}
+http {{
+    access_log off; keepalive_requests 100000000; sendfile on;
+    upstream u {{ server 127.0.0.1:{replica}; keepalive 128; keepalive_requests 100000000; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://u; proxy_http_version 1.1;
+            proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Request-Id $request_id; add_header X-Served-By one;
+        }}
+    }}
+}}
+"""
+
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 7000
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 75s
+    timeout server 60s
+    option forwardfor
+    option splice-auto
+    http-reuse always
+frontend f
+    bind 127.0.0.1:{port}
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    unique-id-format %[uuid()]
+    unique-id-header X-Request-Id
+    http-response set-header X-Served-By one
+    default_backend b
+backend b
+    server one 127.0.0.1:{replica}
+"""
+
+
+STARTED = []
+
+
+def stop_all():
+    """Whatever a row left behind when it failed."""
+    for process in list(STARTED):
+        process.stop()
+
+
+class Process:
+    """A started program; cpu() is user and system time so far, in seconds, of the process that does the work."""
+
+    def __init__(self, name, command, core, port=None):
+        self.name, self.port = name, port
+        self.command = ["taskset", "-c", str(core), *map(str, command)]
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        STARTED.append(self)
+        if port:
+            self._wait()
+
+    def _wait(self):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/home", timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise SystemExit(f"bench: {self.name} does not answer on port {self.port}: {' '.join(self.command)}")
+
+    def cpu(self):
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def pss_kib(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+        return 0
+
+    def stop(self):
+        if self in STARTED:
+            STARTED.remove(self)
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Nginx(Process):
+    """The worker does the work, not the master."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        self.pid = int(children[0])
+
+
+def replica(*switches):
+    return Process("replica", [BUILD / "bin/backend", "--listen", "127.0.0.1", "--port", REPLICA, "--quiet", *switches],
+                   1, REPLICA)
+
+
+def relay(folder):
+    program = folder / "relay"
+    if not program.exists():
+        source = pathlib.Path(__file__).with_name("relay.c")
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, source], check=True)
+    return Process("relay", [program, 24004, REPLICA], 0, 24004)
+
+
+def ringmaster(folder, addresses=None, workers=1, port=24001, program=None, core="0"):
+    conf = folder / f"ringmaster-{port}.conf"
+    listed = addresses or [f"127.0.0.1:{REPLICA}"]
+    conf.write_text(RINGMASTER.format(port=port, workers=workers, addresses=", ".join(f'"{a}"' for a in listed)))
+    return Process("ringmaster", [program or BUILD / "bin/ringmaster", "-c", conf], core, port)
+
+
+def nginx(folder):
+    if not shutil.which("nginx"):
+        return None
+    conf = folder / "nginx.conf"
+    conf.write_text(NGINX.format(folder=folder, port=24002, replica=REPLICA))
+    return Nginx("nginx", ["nginx", "-c", conf], 0, 24002)
+
+
+def haproxy(folder):
+    if not shutil.which("haproxy"):
+        return None
+    conf = folder / "haproxy.cfg"
+    conf.write_text(HAPROXY.format(port=24003, replica=REPLICA))
+    return Process("haproxy", ["haproxy", "-db", "-f", conf], 0, 24003)
