@@ -168,8 +168,10 @@ static enum step_result head_is_whole(struct exchange *x)
     x->request_framing = head_request_framing(&x->request);
     x->head_request = x->request.method_id == METHOD_HEAD;
     x->keep_alive = may_keep_alive(x);
-    if (x->request.method_id == METHOD_CONNECT)
+    if (x->request.method_id == METHOD_CONNECT) {
+        x->keep_alive = false; /* what follows may be meant for a tunnel: it is no request */
         return exchange_fail(x, 405, "CONNECT is not for a load balancer");
+    }
     uint64_t most = w->config->limits.body;
     if (most && x->request_framing == FRAMING_LENGTH && x->request.content_length > most)
         return exchange_fail(x, 413, "request body too large");

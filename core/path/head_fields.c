@@ -178,14 +178,30 @@ static int note_host(struct head *h, const char *value, size_t len)
     return 0;
 }
 
+/* Tabs around what says where the message ends: grammatical (RFC 9110, 5.6.3), never sent in earnest, and
+ * read otherwise by enough programs: some see no "chunked" in "chunked" HTAB. */
+static bool has_tab_around(const char *bytes, const struct head_field *field)
+{
+    const char *p = bytes + field->name.at + field->name.len + 1, *value = bytes + field->value.at;
+    for (; p < value; p++)
+        if (*p == '\t')
+            return true;
+    for (p = value + field->value.len; octet_is_blank(*p); p++)
+        if (*p == '\t')
+            return true;
+    return false;
+}
+
 int head_note_field(struct head *h, const char *bytes, const struct head_field *field, bool is_reply)
 {
     const char *item = bytes + field->value.at;
     size_t len = field->value.len;
     h->seen |= HEAD_SEEN(field->id);
     switch (field->id) {
-    case HEAD_CONTENT_LENGTH: return note_length(h, item, len);
-    case HEAD_TRANSFER_ENCODING: return note_coding(h, item, len);
+    case HEAD_CONTENT_LENGTH:
+        return has_tab_around(bytes, field) ? HEAD_BAD_FRAMING : note_length(h, item, len);
+    case HEAD_TRANSFER_ENCODING:
+        return has_tab_around(bytes, field) ? HEAD_BAD_FRAMING : note_coding(h, item, len);
     case HEAD_CONNECTION: return note_connection(h, item, len);
     case HEAD_HOST: return is_reply ? 0 : note_host(h, item, len);
     case HEAD_EXPECT: /* a request of 1.0 can't wait for an answer to it (RFC 9110, 10.1.1) */

@@ -102,6 +102,9 @@ static struct upstream *take_idle(struct worker *w, struct seat *seat, uint32_t 
         struct upstream *u = LIST_OWNER(seat->idle.next, struct upstream, link);
         if (w->now_ns > u->idle_since_ns + max_idle_ms * CLOCK_NS_PER_MS)
             return NULL; /* the last used is first: all others are older */
+        /* What came in this turn of the loop may not have been told yet, and it would be taken for the answer:
+         * the kernel is asked. */
+        u->conn.readable = true;
         if (!conn_is_quiet(&u->conn)) {
             close_upstream(u);
             continue;

@@ -112,7 +112,7 @@ static const struct {
       "POST / HTTP/1.1" L "Host: h" L "Content-Length: 0" L L,
       "POST / HTTP/1.1" L "Host: h" L "Content-Length: 0" L ADDED ID L },
     { "chunked in its plainest form",
-      "POST / HTTP/1.1" L "Host: h" L "transfer-encoding:\tChunked" L L,
+      "POST / HTTP/1.1" L "Host: h" L "transfer-encoding:  Chunked" L L,
       "POST / HTTP/1.1" L "Host: h" L "Transfer-Encoding: chunked" L ADDED ID L },
     { "all the hops before, in one field",
       "GET / HTTP/1.1" L "X-Forwarded-For: 1.1.1.1, 2.2.2.2" L "Host: h" L "x-forwarded-for:" L

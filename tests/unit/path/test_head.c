@@ -268,10 +268,14 @@ static void test_hosts(void **state)
 static const struct row framings[] = {
     TAKEN(G "Content-Length: 0\r\n" END, AS " len=0 fields=2"),
     TAKEN(G "cOnTeNt-LeNgTh:5\r\n" END, AS " len=5 fields=2"),
-    TAKEN(G "Content-Length: \t0005 \r\n" END, AS " len=5 fields=2"),
+    TAKEN(G "Content-Length:   0005 \r\n" END, AS " len=5 fields=2"),
     TAKEN(G "Content-Length: 9223372036854775807\r\n" END, AS " len=9223372036854775807 fields=2"),
     TAKEN(G "Transfer-Encoding: chunked\r\n" END, AS " chunked fields=2"),
-    TAKEN(G "Transfer-Encoding:\tCHUNKED \r\n" END, AS " chunked fields=2"),
+    TAKEN(G "Transfer-Encoding:CHUNKED \r\n" END, AS " chunked fields=2"),
+    REFUSED(BAD_FRAMING, G "Content-Length:\t5\r\n" END), /* grammatical, but read otherwise elsewhere */
+    REFUSED(BAD_FRAMING, G "Content-Length: 5 \t \r\n" END),
+    REFUSED(BAD_FRAMING, G "Transfer-Encoding: \tchunked\r\n" END),
+    REFUSED(BAD_FRAMING, G "Transfer-Encoding: chunked\t\r\n" END),
     REFUSED(BAD_FRAMING, G "Content-Length:\r\n" END),
     REFUSED(BAD_FRAMING, G "Content-Length: +5\r\n" END),
     REFUSED(BAD_FRAMING, G "Content-Length: -5\r\n" END),
