@@ -27,7 +27,7 @@ static const char usage_text[] =
     "\n"
     "  --id NAME            its name in the answers (environment SERVER_ID; default 1)\n"
     "  --port N             port, 0 for any free one (environment PORT; default 5000)\n"
-    "  --listen ADDRESS     address to listen on (default 0.0.0.0)\n"
+    "  --listen ADDRESS     address to listen on (environment ADDRESS; default 0.0.0.0)\n"
     "\n"
     "to see how a balancer bears it:\n"
     "  --delay-ms N         wait before each answer (heartbeats aside)\n"
@@ -142,8 +142,11 @@ static bool read_environment(struct options *options)
 {
     const char *id = getenv("SERVER_ID");
     const char *port = getenv("PORT");
+    const char *address = getenv("ADDRESS");
     if (id != NULL && *id != '\0')
         options->id = id;
+    if (address != NULL && *address != '\0')
+        options->listen = address;
     return port == NULL || *port == '\0' || read_port("PORT", port, &options->port);
 }
 

@@ -13,7 +13,7 @@
 
 struct options {
     const char *id;         /* what it calls itself: --id, else SERVER_ID, else "1" */
-    const char *listen;     /* address to listen on; 0.0.0.0 so that it can be reached inside a container */
+    const char *listen;     /* --listen, else ADDRESS, else 0.0.0.0: to be reached inside a container */
     uint16_t port;          /* --port, else PORT, else 5000; 0 takes a free one and prints it */
     uint32_t delay_ms;      /* wait before each answer but a heartbeat's */
     double fail_rate;       /* 0 to 1: share of the requests, heartbeats aside, that are answered 500 */

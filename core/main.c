@@ -19,10 +19,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/control.h"
+#include "control/vetting.h"
 #include "path/accept.h"
 #include "path/worker.h"
 #include "world/config.h"
+#include "world/shadow.h"
 #include "world/strategy.h"
+#include "world/vet.h"
 
 #ifndef RM_VERSION
 #define RM_VERSION "0.1.0"
@@ -67,30 +70,35 @@ static int refuse(struct problems *problems)
     return EXIT_CONFIG;
 }
 
+/* What the plugins think of the configuration, candidates included. */
+static void check_strategies(struct vetting *vetting, const struct config *config, struct problems *problems)
+{
+    struct vetting_visit visit = { .vetting = vetting };
+    strategy_release(vetting_make(&visit, config, problems));
+    shadow_set_release(shadow_set_make(config, vetting_make_candidate, &visit, problems));
+    config_sort_problems(config, problems, 0);
+}
+
 /* The configuration; or NULL with all that is wrong with it, its plugins' problems included. */
-static struct config *load_config(const char *path, struct problems *problems)
+static struct config *load_config(struct vetting *vetting, const char *path, struct problems *problems)
 {
     struct config *config = config_load_partial(path, problems);
     if (!config || problems->count == 0)
         return config;
-    struct strategy *strategy = strategy_make(config, problems);
-    if (strategy)
-        strategy_release(strategy);
-    config_sort_problems(config, problems, 0);
+    check_strategies(vetting, config, problems);
     config_release(config);
     return NULL;
 }
 
 /* -t: everything a start would check, short of binding. */
-static int test_config(const char *path)
+static int test_config(struct vetting *vetting, const char *path)
 {
     struct problems problems = { 0 };
-    struct config *config = load_config(path, &problems);
-    struct strategy *strategy = config ? strategy_make(config, &problems) : NULL;
-    if (strategy)
-        strategy_release(strategy);
-    if (config)
+    struct config *config = load_config(vetting, path, &problems);
+    if (config) {
+        check_strategies(vetting, config, &problems);
         config_release(config);
+    }
     if (problems.count > 0)
         return refuse(&problems);
     printf("%s: ok\n", path);
@@ -216,10 +224,10 @@ static int start(struct program *p, struct problems *problems)
     return make_workers(p, view) ? run_workers(p) : EXIT_BIND;
 }
 
-static int run(const char *path)
+static int run(struct vetting *vetting, const char *path)
 {
     struct problems problems = { 0 };
-    struct program p = { .config = load_config(path, &problems) };
+    struct program p = { .config = load_config(vetting, path, &problems) };
     if (!p.config)
         return refuse(&problems);
     log_set_level(p.config->log.level);
@@ -229,7 +237,7 @@ static int run(const char *path)
     }
     raise_descriptor_limit();
     p.n_workers = count_workers(p.config);
-    p.control = control_new(p.config);
+    p.control = control_new(p.config, vetting);
     if (!p.control) {
         log_error("cannot make the control loop: %s", strerror(errno));
         return EXIT_BIND;
@@ -278,8 +286,23 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
     return false;
 }
 
+/* What needs plugins, and so a place where they are tried out: this program, started once more. */
+static int with_vetting(int (*work)(struct vetting *vetting, const char *path), const char *path)
+{
+    struct vetting *vetting = vetting_new("/proc/self/exe");
+    if (!vetting) {
+        fprintf(stderr, "ringmaster: cannot make an event: %s\n", strerror(errno));
+        return EXIT_CONFIG;
+    }
+    int code = work(vetting, path);
+    vetting_free(vetting);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], VET_ARGUMENT) == 0)
+        return vet_main(); /* started by vetting.c, and by nobody else */
     struct arguments a = { .config = "conf/lb.conf" };
     if (!parse_arguments(argc, argv, &a)) {
         fputs(usage, stderr);
@@ -292,10 +315,10 @@ int main(int argc, char **argv)
     else if (a.reference)
         config_print_reference(stdout);
     else if (a.test)
-        return test_config(a.config);
+        return with_vetting(test_config, a.config);
     else if (a.dump)
         return dump_config(a.config);
     else
-        return run(a.config);
+        return with_vetting(run, a.config);
     return EXIT_OK;
 }

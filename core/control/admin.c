@@ -42,6 +42,7 @@ struct admin {
 struct admin_carrier {
     struct evhttp_request *request; /* NULL: the caller has gone */
     char *path;                     /* decoded */
+    char *query;                    /* raw */
     char *authorization;            /* NULL: none */
     char *body;                     /* terminated */
 };
@@ -164,6 +165,8 @@ static void take_request(struct evhttp_request *request, void *arg)
     size_t body_len;
     carrier->request = request;
     carrier->path = read_path(request);
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    carrier->query = mem_text(query ? query : "");
     carrier->authorization =
         mem_text(evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization"));
     carrier->body = read_body(request, &body_len);
@@ -173,6 +176,7 @@ static void take_request(struct evhttp_request *request, void *arg)
     bool below = strncmp(carrier->path, PREFIX "/", sizeof PREFIX) == 0;
     call->method = method_name(request);
     call->path = below ? carrier->path + sizeof PREFIX - 1 : "";
+    call->query = carrier->query;
     call->authorization = carrier->authorization;
     call->body = carrier->body;
     call->body_len = body_len;
@@ -213,6 +217,7 @@ static void admin_end(void *arg, const struct answer *answer)
     else if (carrier->request)
         evhttp_connection_set_closecb(evhttp_request_get_connection(carrier->request), NULL, NULL);
     free(carrier->path);
+    free(carrier->query);
     free(carrier->authorization);
     free(carrier->body);
     free(carrier);

@@ -25,6 +25,7 @@ struct call *call_new(struct routes *routes, const struct call_port *port, void 
     call->port = port;
     call->carrier = carrier;
     call->rest = "";
+    call->query = "";
     return call;
 }
 

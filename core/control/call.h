@@ -47,6 +47,7 @@ struct call {
     const char *method;        /* "GET" …; a HEAD is answered like a GET, its port sends no body */
     const char *path;          /* decoded, without /_lb */
     const char *rest;          /* of a PREFIX route: what follows; else "" */
+    const char *query;         /* raw, without '?'; "" when there is none */
     const char *authorization; /* the field's value, or NULL */
     const char *body;
     size_t body_len;

@@ -31,9 +31,11 @@
 #include "control/reload.h"
 #include "control/routes.h"
 #include "control/supervisor.h"
+#include "control/vetting.h"
 #include "world/config.h"
 #include "world/message.h"
 #include "world/replica.h"
+#include "world/shadow.h"
 #include "world/strategy.h"
 #include "world/view.h"
 
@@ -47,6 +49,7 @@ struct control {
     struct event *mail, *drain_timer, *signals[SIGNALS];
     struct config *config; /* of the start; publish.h knows the one in force */
 
+    struct vetting *vetting; /* borrowed */
     struct builder *builder;
     struct publish *publish;
     struct reload *reload;
@@ -92,7 +95,7 @@ static void watch(struct control *c)
     c->drain_timer = evtimer_new(c->base, stop_workers_event, c);
 }
 
-struct control *control_new(struct config *config)
+struct control *control_new(struct config *config, struct vetting *vetting)
 {
     struct event_base *base = make_base();
     if (!base)
@@ -106,10 +109,11 @@ struct control *control_new(struct config *config)
     }
     config_retain(config);
     c->config = config;
+    c->vetting = vetting;
     watch(c);
     c->builder = builder_new(&c->mailbox);
     c->publish = publish_new(base, c->builder);
-    c->reload = reload_new(c->builder, c->publish, apply, c);
+    c->reload = reload_new(c->builder, c->publish, vetting, apply, c);
     routes_init(&c->routes);
     return c;
 }
@@ -121,18 +125,26 @@ struct mailbox *control_mailbox(struct control *c)
 
 struct view *control_first_view(struct control *c, struct problems *problems, unsigned n_workers)
 {
-    struct strategy *strategy = strategy_make(c->config, problems);
-    if (!strategy)
+    struct vetting_visit visit = { .vetting = c->vetting };
+    struct strategy *strategy = vetting_make(&visit, c->config, problems);
+    struct shadow_set *set = shadow_set_make(c->config, vetting_make_candidate, &visit, problems);
+    if (!strategy || !set) {
+        config_sort_problems(c->config, problems, 0);
+        strategy_release(strategy);
+        shadow_set_release(set);
         return NULL;
+    }
     struct lb_error why = { "" };
     struct table *table = strategy_build(strategy, NULL, 0, &why);
     struct view *view = NULL;
     if (table) {
+        publish_first_candidates(c->publish, set);
         view = publish_first(c->publish, c->config, strategy, table, n_workers);
-        table_release(table);
     } else {
         problem_add(problems, c->config->strategy.scheduler.place, NULL, "%s", why.text);
     }
+    table_release(table);
+    shadow_set_release(set);
     strategy_release(strategy);
     return view;
 }
@@ -225,6 +237,7 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
     c->workers = workers;
     c->n_workers = n_workers;
     c->routes.base = c->base;
+    c->routes.builder = c->builder;
     c->routes.publish = c->publish;
     c->routes.reload = c->reload;
     c->routes.workers = workers;
@@ -399,6 +412,7 @@ void control_free(struct control *c)
     if (c->supervisor)
         supervisor_close(c->supervisor);
     routes_close(&c->routes);
+    vetting_cancel(c->vetting); /* the builder may be waiting for it */
     builder_free(c->builder);
     burn_mail(c);
     reload_free(c->reload);

@@ -17,6 +17,7 @@ struct control;
 struct histogram;
 struct mailbox;
 struct problems;
+struct vetting;
 struct view;
 struct worker_counters;
 
@@ -27,8 +28,9 @@ struct control_worker {
     const struct histogram *steps; /* one for each name in step_names */
 };
 
-/* Opens the base and the mailbox; reads nothing and starts nothing. config is retained. NULL: errno. */
-struct control *control_new(struct config *config);
+/* Opens the base and the mailbox; reads nothing and starts nothing. config is retained; vetting is
+ * borrowed and lives longer. NULL: errno. */
+struct control *control_new(struct config *config, struct vetting *vetting);
 
 /* Where workers post. Valid as long as control. */
 struct mailbox *control_mailbox(struct control *c);

@@ -23,12 +23,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/builder.h"
+#include "control/candidates.h"
 #include "control/control.h"
 #include "control/roster.h"
 #include "control/supervisor.h"
 #include "world/config.h"
+#include "world/load.h"
 #include "world/message.h"
 #include "world/replica.h"
+#include "world/shadow.h"
 #include "world/strategy.h"
 #include "world/view.h"
 
@@ -66,6 +69,8 @@ struct publish {
     uint64_t serial, generation;
     struct view **views; /* all that live, posted and running included */
     size_t n_views, views_room;
+    struct candidates *candidates;
+    struct load *load; /* what the pool holds, whatever view placed it */
 
     /* under way */
     enum phase phase;
@@ -94,6 +99,7 @@ struct build_job {
 };
 
 static void begin_next(evutil_socket_t fd, short what, void *arg);
+static void candidates_ready(void *ctx);
 static void find_or_build(struct publish *p);
 static void commit(struct publish *p, struct table *table);
 static void finish(struct publish *p);
@@ -102,6 +108,7 @@ struct publish *publish_new(struct event_base *base, struct builder *builder)
 {
     struct publish *p = mem_zero(1, sizeof *p);
     p->builder = builder;
+    p->candidates = candidates_new(builder, candidates_ready, p);
     p->turn = event_new(base, -1, 0, begin_next, p);
     list_init(&p->forgetting);
     return p;
@@ -110,6 +117,7 @@ struct publish *publish_new(struct event_base *base, struct builder *builder)
 static void add_view(struct publish *p, struct table *table, struct replica *const *replicas, uint32_t n)
 {
     struct view *view = view_new(++p->serial, p->generation, p->config, table, replicas, n);
+    view_equip(view, candidates_over(p->candidates, table), p->load);
     view->unreleased = p->n_workers;
     if (p->n_views == p->views_room) {
         p->views_room = p->views_room ? 2 * p->views_room : 8;
@@ -129,10 +137,16 @@ struct view *publish_first(struct publish *p, struct config *config, struct stra
     p->strategy = strategy;
     p->table = table;
     p->n_workers = n_workers;
+    p->load = load_new(n_workers);
     p->generation = 1;
     add_view(p, table, NULL, 0);
     p->running = p->posted;
     return p->posted;
+}
+
+void publish_first_candidates(struct publish *p, struct shadow_set *set)
+{
+    candidates_put(p->candidates, set, NULL);
 }
 
 void publish_start(struct publish *p, const struct publish_hooks *hooks, const struct control_worker *workers,
@@ -153,6 +167,12 @@ void publish_rotation_changed(struct publish *p)
     event_active(p->turn, 0, 0);
 }
 
+/* The view in force lacks what has been built: the same rotation goes out again. */
+static void candidates_ready(void *ctx)
+{
+    publish_rotation_changed(ctx);
+}
+
 void publish_apply(struct publish *p, const struct publish_change *change)
 {
     assert(!p->change_waits && !p->now.changes);
@@ -162,6 +182,10 @@ void publish_apply(struct publish *p, const struct publish_change *change)
     strategy_retain(change->strategy);
     if (change->table)
         table_retain(change->table);
+    if (change->set)
+        shadow_set_retain(change->set);
+    if (change->shadow)
+        shadow_retain(change->shadow);
     event_active(p->turn, 0, 0);
 }
 
@@ -171,6 +195,8 @@ static void release_change(struct publish_change *change)
     strategy_release(change->strategy);
     if (change->table)
         table_release(change->table);
+    shadow_set_release(change->set);
+    shadow_release(change->shadow);
 }
 
 static void begin_next(evutil_socket_t fd, short what, void *arg)
@@ -321,12 +347,15 @@ static void put_in_force(struct publish *p, struct table *table)
     strategy_retain(p->change.strategy);
     strategy_release(p->strategy);
     p->strategy = p->change.strategy;
+    if (p->change.set)
+        candidates_put(p->candidates, p->change.set, p->change.shadow);
     p->generation++;
 }
 
 static void commit(struct publish *p, struct table *table)
 {
-    if (!p->now.changes && roster_is_in_view(&p->now.rotation, p->posted)) {
+    bool equipped = p->posted->pools[0].shadow == candidates_over(p->candidates, table);
+    if (!p->now.changes && equipped && roster_is_in_view(&p->now.rotation, p->posted)) {
         finish(p); /* it changed and changed back, or nobody of the newcomers fits */
         return;
     }
@@ -385,6 +414,7 @@ static void finish(struct publish *p)
     p->running = p->posted;
     p->phase = PUBLISH_IDLE;
     free_views(p);
+    candidates_want(p->candidates, p->table, p->n_workers);
     p->hooks.published(p->hooks.ctx, stamp);
     if (p->now.changes)
         end_change(p, NULL);
@@ -476,6 +506,16 @@ void publish_roster(const struct publish *p, struct rotation *out)
     roster_hold(out);
 }
 
+struct candidates *publish_candidates(const struct publish *p)
+{
+    return p->candidates;
+}
+
+unsigned publish_count_workers(const struct publish *p)
+{
+    return p->n_workers;
+}
+
 size_t publish_count_views(const struct publish *p)
 {
     return p->n_views;
@@ -489,6 +529,7 @@ const char *publish_refusal(const struct publish *p)
 void publish_stop(struct publish *p)
 {
     p->stopped = true;
+    candidates_stop(p->candidates);
 }
 
 void publish_free(struct publish *p)
@@ -505,6 +546,8 @@ void publish_free(struct publish *p)
         view_free(p->views[i]);
     }
     free(p->views);
+    candidates_free(p->candidates);
+    load_free(p->load);
     if (p->table)
         table_release(p->table);
     if (p->strategy)

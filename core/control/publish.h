@@ -15,6 +15,9 @@
  *
  *   IDLE --rotation or configuration changed--> [BUILDING --built-->] SWITCHING --last SWITCHED--> IDLE
  *
+ * Candidates (strategy.shadow) never hold a publication up: a view over a new membership goes out without them, and
+ * another one follows when they are built (candidates.h).
+ *
  * When the strategy refuses a membership (a ring that is full), the newcomers are left out and the rest goes
  * on; publish_refusal says why, and whoever brought them finds them missing in the view.
  */
@@ -25,6 +28,7 @@
 #include <stdint.h>
 
 struct builder;
+struct candidates;
 struct config;
 struct control_worker;
 struct event_base;
@@ -33,6 +37,8 @@ struct letter_view;
 struct publish;
 struct replica;
 struct rotation;
+struct shadow;
+struct shadow_set;
 struct strategy;
 struct table;
 struct view;
@@ -52,6 +58,9 @@ struct publish *publish_new(struct event_base *base, struct builder *builder);
 struct view *publish_first(struct publish *p, struct config *config, struct strategy *strategy,
                            struct table *table, unsigned n_workers);
 
+/* The candidates (strategy.shadow) that are in force from the start. Before publish_start. A reference is taken. */
+void publish_first_candidates(struct publish *p, struct shadow_set *set);
+
 /* From here on views are posted. workers lives as long as p. */
 void publish_start(struct publish *p, const struct publish_hooks *hooks, const struct control_worker *workers,
                    unsigned n_workers);
@@ -69,6 +78,8 @@ struct publish_change {
     struct table *table;
     void (*done)(void *ctx, const char *refused);
     void *ctx;
+    struct shadow_set *set; /* candidates; NULL: those in force stay */
+    struct shadow *shadow;  /* may be NULL; used when it still fits */
 };
 void publish_apply(struct publish *p, const struct publish_change *change);
 
@@ -85,9 +96,12 @@ const struct view *publish_view(const struct publish *p);
 struct config *publish_config(const struct publish *p);
 struct strategy *publish_strategy(const struct publish *p);
 struct table *publish_table(const struct publish *p);
+struct candidates *publish_candidates(const struct publish *p);
 
 /* What a view made now would name, with a reference each: free it with roster_free. */
 void publish_roster(const struct publish *p, struct rotation *out);
+
+unsigned publish_count_workers(const struct publish *p);
 
 size_t publish_count_views(const struct publish *p); /* that some worker may still look at */
 

@@ -3,7 +3,7 @@
  *
  * Owns     the run under way, and those who wait for it.
  * Used by  control.c, routes.c.
- * Uses     builder.h, publish.h, roster.h, reload_answer.h; world/config.h, world/strategy.h, world/plugin.h.
+ * Uses     builder.h, publish.h, roster.h, vetting.h, reload_answer.h; world/config.h, world/strategy.h, world/plugin.h.
  * Thread   control; run_work alone runs on the builder thread.
  *
  * A run holds a reference to everything it compares with, so that nothing can go away under the builder.
@@ -22,13 +22,16 @@
 #include "base/problem.h"
 #include "control/builder.h"
 #include "control/call.h"
+#include "control/candidates.h"
 #include "control/publish.h"
 #include "control/reload_answer.h"
 #include "control/roster.h"
 #include "control/routes.h"
 #include "control/supervisor.h"
+#include "control/vetting.h"
 #include "world/config.h"
 #include "world/plugin.h"
+#include "world/shadow.h"
 #include "world/strategy.h"
 #include "world/view.h"
 
@@ -49,16 +52,22 @@ struct run {
     struct config *config_before;
     struct strategy *strategy_before;
     struct table *table_before;
+    struct shadow_set *set_before;
+    struct shadow *shadow_before; /* may be NULL */
     struct rotation rotation;
+    unsigned n_workers;
 
     /* the builder's results; a reference each, or NULL */
     struct config *loaded, *config; /* as written, and as it may run without a restart */
     struct strategy *strategy;
     struct table *table;
+    struct shadow_set *made, *set; /* candidates: as made, and with what of set_before is the same */
+    struct shadow *shadow;         /* over the next table */
     bool same_strategy;
     struct problems problems;
     char **changed, **restart;
     double moved;
+    uint64_t vet_ns; /* 0: nothing was new */
     uint64_t build_ns;
 
     uint64_t posted_ns; /* when the publication began */
@@ -67,6 +76,7 @@ struct run {
 struct reload {
     struct builder *builder;
     struct publish *publish;
+    struct vetting *vetting;
     reload_applied_fn applied;
     void *ctx;
     struct run *run;     /* NULL: none */
@@ -76,12 +86,13 @@ struct reload {
 
 static void start(struct reload *r);
 
-struct reload *reload_new(struct builder *builder, struct publish *publish, reload_applied_fn applied,
-                          void *ctx)
+struct reload *reload_new(struct builder *builder, struct publish *publish, struct vetting *vetting,
+                          reload_applied_fn applied, void *ctx)
 {
     struct reload *r = mem_zero(1, sizeof *r);
     r->builder = builder;
     r->publish = publish;
+    r->vetting = vetting;
     r->applied = applied;
     r->ctx = ctx;
     list_init(&r->waiting);
@@ -107,6 +118,18 @@ static bool is_same_strategy(const struct strategy *a, const struct strategy *b)
     return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
 }
 
+/* Vetted, with the replicas there are. */
+static void make_strategies(struct run *run, const struct config *config)
+{
+    struct vetting_visit visit = { .vetting = run->r->vetting,
+                                   .members = run->rotation.members,
+                                   .n_members = run->rotation.n,
+                                   .has_old = true };
+    run->strategy = vetting_make(&visit, config, &run->problems);
+    run->made = shadow_set_make(config, vetting_make_candidate, &visit, &run->problems);
+    run->vet_ns = visit.vet_ns;
+}
+
 static void build_table(struct run *run)
 {
     struct lb_error why = { "" };
@@ -117,6 +140,16 @@ static void build_table(struct run *run)
         problem_add(&run->problems, run->config->strategy.scheduler.place, NULL, "%s", why.text);
 }
 
+/* One that is refused by these members is marked so; it does not make the configuration a bad one. */
+static void build_candidates(struct run *run, struct table *next)
+{
+    if (run->set->n == 0 || next->n_members == 0)
+        return;
+    run->shadow = shadow_new(run->set, next, run->n_workers, run->shadow_before);
+    for (uint32_t i = 0; i < run->set->n; i++)
+        shadow_build(run->shadow, i, run->shadow_before);
+}
+
 static void run_work(struct letter_built *built)
 {
     struct run *run = (struct run *)built;
@@ -124,21 +157,26 @@ static void run_work(struct letter_built *built)
     if (!run->loaded)
         return;
     if (run->problems.count) { /* it will not run; what its plugins think of it belongs to the same list */
-        run->strategy = strategy_make(run->loaded, &run->problems);
+        make_strategies(run, run->loaded);
         config_sort_problems(run->loaded, &run->problems, 0);
         return;
     }
     run->changed = config_diff(run->config_before, run->loaded, &run->restart);
     run->config = config_merge_running(run->config_before, run->loaded);
-    run->strategy = strategy_make(run->config, &run->problems);
-    if (!run->strategy)
+    make_strategies(run, run->config);
+    if (!run->strategy || !run->made) {
+        config_sort_problems(run->config, &run->problems, 0);
         return;
+    }
+    run->set = shadow_set_adopt(run->made, run->set_before);
     run->same_strategy = is_same_strategy(run->strategy_before, run->strategy);
     if (!run->same_strategy)
         build_table(run);
-    const struct table *next = run->same_strategy ? run->table_before : run->table;
-    if (next)
-        run->moved = strategy_moved_keys(run->table_before, next, SAMPLE_KEYS);
+    struct table *next = run->same_strategy ? run->table_before : run->table;
+    if (!next)
+        return;
+    run->moved = strategy_moved_keys(run->table_before, next, SAMPLE_KEYS);
+    build_candidates(run, next);
 }
 
 /* ------------------------------------------------------------------ a run */
@@ -155,6 +193,11 @@ static void run_drop(struct letter_built *built)
         config_release(run->config);
     if (run->loaded)
         config_release(run->loaded);
+    shadow_release(run->shadow);
+    shadow_set_release(run->set);
+    shadow_set_release(run->made);
+    shadow_release(run->shadow_before);
+    shadow_set_release(run->set_before);
     table_release(run->table_before);
     strategy_release(run->strategy_before);
     config_release(run->config_before);
@@ -237,7 +280,7 @@ static char **list_changes(const struct run *run)
     size_t n = 0;
     while (run->changed && run->changed[n])
         n++;
-    char **out = mem_zero(n + 4, sizeof(char *));
+    char **out = mem_zero(n + 5, sizeof(char *));
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         if (!is_in(run->restart, run->changed[i]))
@@ -251,6 +294,8 @@ static char **list_changes(const struct run *run)
     for (size_t i = 0; i < 3; i++)
         if (plugins[i] && !run->same_strategy && !is_in(out, plugins[i]))
             out[kept++] = (char *)plugins[i];
+    if (run->set != run->set_before && !is_in(out, "strategy.shadow"))
+        out[kept++] = (char *)"strategy.shadow";
     return out;
 }
 
@@ -267,6 +312,7 @@ static void succeed(struct run *run, uint64_t publish_ns)
         .before = run->strategy_before,
         .moved = run->moved,
         .took_ms = (double)(run->build_ns + publish_ns) / (double)CLOCK_NS_PER_MS,
+        .vet_ms = (double)run->vet_ns / (double)CLOCK_NS_PER_MS,
     };
     reload_log_success(asker(r), &facts);
     json_t *body = reload_answer_success(&facts);
@@ -307,6 +353,8 @@ static void run_done(struct letter_built *built)
         .table = run->table,
         .done = run_published,
         .ctx = run,
+        .set = run->set,
+        .shadow = run->shadow,
     };
     publish_apply(run->r->publish, &change);
 }
@@ -322,6 +370,12 @@ static void start(struct reload *r)
     strategy_retain(run->strategy_before);
     run->table_before = publish_table(r->publish);
     table_retain(run->table_before);
+    run->set_before = candidates_set(publish_candidates(r->publish));
+    shadow_set_retain(run->set_before);
+    run->shadow_before = candidates_last(publish_candidates(r->publish));
+    if (run->shadow_before)
+        shadow_retain(run->shadow_before);
+    run->n_workers = publish_count_workers(r->publish);
     publish_roster(r->publish, &run->rotation);
     run->moved = -1;
     r->run = run;

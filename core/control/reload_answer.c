@@ -58,6 +58,8 @@ json_t *reload_answer_success(const struct reload_facts *facts)
     json_object_set_new(message, "moved_keys",
                         facts->moved < 0 ? json_null() : render_rounded(facts->moved, 1e4));
     json_object_set_new(message, "took_ms", render_rounded(facts->took_ms, 1e2));
+    if (facts->vet_ms > 0)
+        json_object_set_new(message, "vet_ms", render_rounded(facts->vet_ms, 1e2));
     if (*facts->restart)
         json_object_set_new(message, "restart_required", render_names(facts->restart));
     json_t *root = json_object();
@@ -108,12 +110,14 @@ void reload_log_success(const char *who, const struct reload_facts *facts)
 {
     char *changed = join(facts->changed);
     char *restart = *facts->restart ? join(facts->restart) : NULL;
-    char moved[64] = "";
+    char moved[64] = "", vetted[64] = "";
+    if (facts->vet_ms > 0)
+        snprintf(vetted, sizeof vetted, ", the vetting before %.2f ms", facts->vet_ms);
     if (facts->moved >= 0)
         snprintf(moved, sizeof moved, "; %.1f %% of the keys move", facts->moved * 100);
-    log_info("reload by %s: generation %" PRIu64 ", changed: %s%s; took %.2f ms%s%s", who, facts->generation,
-             changed, moved, facts->took_ms, restart ? "; a restart is needed for " : "",
-             restart ? restart : "");
+    log_info("reload by %s: generation %" PRIu64 ", changed: %s%s; took %.2f ms%s%s%s", who,
+             facts->generation, changed, moved, facts->took_ms, vetted,
+             restart ? "; a restart is needed for " : "", restart ? restart : "");
     free(changed);
     free(restart);
 }

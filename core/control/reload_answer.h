@@ -22,6 +22,7 @@ struct reload_facts {
     const struct strategy *now, *before;
     double moved; /* share of keys; negative: no keys */
     double took_ms;
+    double vet_ms; /* 0: no plugin had to be vetted */
 };
 
 /* {"message":{"generation":8,…},"status":"successful"} */

@@ -19,10 +19,12 @@
 #include "base/mem.h"
 #include "control/call.h"
 #include "control/control.h"
+#include "control/explain.h"
 #include "control/membership.h"
 #include "control/publish.h"
 #include "control/reload.h"
 #include "control/requests.h"
+#include "control/shadow.h"
 #include "control/state.h"
 #include "world/config.h"
 #include "world/message.h"
@@ -48,8 +50,9 @@ static const struct route_facts {
 };
 
 static void (*const handlers[ROUTE_COUNT])(struct call *) = {
-    [ROUTE_REP] = membership_show, [ROUTE_ADD] = membership_add,     [ROUTE_RM] = membership_remove,
-    [ROUTE_RELOAD] = reload_call,  [ROUTE_REQUESTS] = requests_show, [ROUTE_STATE] = state_show,
+    [ROUTE_REP] = membership_show,  [ROUTE_ADD] = membership_add,     [ROUTE_RM] = membership_remove,
+    [ROUTE_RELOAD] = reload_call,   [ROUTE_REQUESTS] = requests_show, [ROUTE_STATE] = state_show,
+    [ROUTE_EXPLAIN] = explain_show, [ROUTE_SHADOW] = shadow_show,
 };
 
 void routes_init(struct routes *r)
@@ -189,6 +192,7 @@ void routes_letter(struct routes *r, struct letter_call *letter)
     struct call *call = call_new(r, &traffic_port, carrier);
     call->method = letter->method;
     call->path = letter->path;
+    call->query = letter->query ? letter->query : "";
     call->authorization = letter->authorization;
     call->body = letter->body;
     call->body_len = letter->body_len;

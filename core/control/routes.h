@@ -3,7 +3,7 @@
  *
  * Owns     the calls that wait for their answer.
  * Used by  control.c (letters, leaving), admin.c (requests).
- * Uses     world/routes.h for the list; membership.c, requests.c, state.c and reload.c answer.
+ * Uses     world/routes.h for the list; membership.c, requests.c, state.c, explain.c and reload.c answer.
  * Thread   control.
  */
 #ifndef CONTROL_ROUTES_H
@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "world/routes.h"
 
+struct builder;
 struct call;
 struct control_worker;
 struct event_base;
@@ -26,6 +27,7 @@ struct supervisor;
 /* What handlers look at. All borrowed. */
 struct routes {
     struct event_base *base;
+    struct builder *builder;
     struct publish *publish;
     struct reload *reload;
     struct supervisor *supervisor;

@@ -6,9 +6,10 @@
  * Uses     spawner_exec.c for fork and exec; config.h for replicas.process.
  * Thread   control, which outlives all others: a child dies with the thread that forked it.
  *
- * A child learns its port from the environment (PORT), so the port is chosen before the fork: the lowest one
- * from base_port upward that none of our living children has and that can be bound here and now. Somebody
- * else may still take it before the child does; then the child exits, and the next start finds another port.
+ * A child learns its port and address from the environment (PORT, ADDRESS), so the port is chosen before the
+ * fork: the lowest one from base_port upward that none of our living children has and that can be bound here
+ * and now. Somebody else may still take it before the child does; then the child exits, and the next start
+ * finds another port.
  */
 #include "control/spawner.h"
 
@@ -210,12 +211,14 @@ static int start_child(struct spawned *one, const char *server_id)
     }
     one->port = (uint16_t)port;
 
-    char *settings[] = { mem_format("SERVER_ID=%s", server_id), mem_format("PORT=%u", port) };
+    char *settings[] = { mem_format("SERVER_ID=%s", server_id), mem_format("PORT=%u", port),
+                         mem_format("ADDRESS=%s", host) };
     const struct config_list *command = &config->replicas.process.command;
     int result =
-        child_start(&one->child, command->items, command->count, settings, 2, one->why, sizeof one->why);
+        child_start(&one->child, command->items, command->count, settings, 3, one->why, sizeof one->why);
     free(settings[0]);
     free(settings[1]);
+    free(settings[2]);
     return result;
 }
 

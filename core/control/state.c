@@ -25,6 +25,7 @@
 #include "control/roster.h"
 #include "control/routes.h"
 #include "control/supervisor.h"
+#include "control/vetting_text.h"
 #include "world/plugin.h"
 #include "world/replica.h"
 #include "world/stats.h"
@@ -103,6 +104,7 @@ static json_t *render_strategy(const struct routes *r)
     put_count(plugins, "loaded", plugin_count_loaded());
     put_count(plugins, "stuck", plugin_count_stuck());
     put(out, "plugins", plugins);
+    put(out, "vet", vetting_render(s->vet));
     return out;
 }
 

@@ -15,6 +15,7 @@
 #include "path/client.h"
 #include "path/pick.h"
 #include "path/route.h"
+#include "path/shadow.h"
 #include "path/tally.h"
 #include "path/upstream.h"
 #include "path/worker.h"
@@ -244,11 +245,26 @@ static enum step_result nobody(struct exchange *x)
     return exchange_fail(x, 503, "no replica is ready");
 }
 
+/* Asks the strategy, and about one of so many requests its candidates too. */
+static uint32_t ask_strategy(struct exchange *x, const struct pick_question *question)
+{
+    struct worker *w = x->worker;
+    const struct shadow_seats *candidates = &x->view->candidates[x->pool - x->view->view->pools];
+    if (x->n_tried > 0 || !shadow_is_due(&w->sampler, candidates, w->config->strategy.shadow_sample))
+        return pick_member(&w->pick, question);
+    shadow_ask(&w->sampler, &w->pick, candidates, question);
+    uint32_t member = pick_member(&w->pick, question);
+    shadow_note(&w->sampler, candidates, w->number, w->pick.first);
+    return member;
+}
+
 enum step_result exchange_pick(struct exchange *x)
 {
     struct worker *w = x->worker;
     struct pick_question question = { .pool = x->pool,
                                       .seat = x->view->seats[x->pool - x->view->view->pools],
+                                      .worker = w->number,
+                                      .bound = x->view->view->config->strategy.bounded_load,
                                       .key = &x->key,
                                       .hash = x->hash,
                                       .tried = x->tried,
@@ -256,13 +272,13 @@ enum step_result exchange_pick(struct exchange *x)
                                       .attempt = x->n_tried,
                                       .now_ns = w->now_ns,
                                       .random = &w->random };
-    x->member = pick_member(&w->pick, &question);
+    x->member = ask_strategy(x, &question);
     if (x->member == LB_NONE)
         return nobody(x);
     struct replica *replica = x->pool->replicas[x->member];
     x->seat = upstream_seat(w, replica);
     upstream_enter(x->seat);
-    replica_reserve(replica);
+    x->load = x->pool->load;
     tally_replica(w, replica, picked, 1);
     if (x->attempts == 0)
         x->attempts = 1;

@@ -28,6 +28,7 @@
 
 struct client;
 struct held_view;
+struct load;
 struct pool;
 struct replica;
 struct seat;
@@ -98,6 +99,7 @@ struct exchange {
     uint64_t hash;
     uint32_t member;     /* of the attempt under way */
     struct seat *seat;   /* reserved; NULL between attempts */
+    struct load *load;   /* where that is counted; outlives the view */
     struct upstream *up; /* borrowed */
     uint64_t picked_ns;
     uint32_t tried[EXCHANGE_TRIED_MAX];

@@ -13,6 +13,7 @@
 #include "path/client.h"
 #include "path/exchange.h"
 #include "path/forward.h"
+#include "path/pick.h"
 #include "path/tally.h"
 #include "path/upstream.h"
 #include "path/worker.h"
@@ -42,7 +43,7 @@ void exchange_drop_attempt(struct exchange *x, bool clean)
         x->downward.from = NULL;
     }
     if (x->seat) {
-        replica_unreserve(x->seat->replica);
+        pick_give_back(x->load, w->number, x->seat->replica);
         upstream_leave(w, x->seat);
         x->seat = NULL;
     }

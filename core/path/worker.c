@@ -31,8 +31,11 @@ static struct held_view *hold(struct worker *w, struct view *view)
     held->view = view;
     held->refs = 1;
     held->seats = mem_zero(view->n_pools, sizeof *held->seats);
-    for (uint32_t i = 0; i < view->n_pools; i++)
+    held->candidates = mem_zero(view->n_pools, sizeof *held->candidates);
+    for (uint32_t i = 0; i < view->n_pools; i++) {
         held->seats[i] = pick_take_seat(&w->pick, view->pools[i].table);
+        shadow_take_seats(&w->pick, view->pools[i].shadow, &held->candidates[i]);
+    }
     list_push_back(&w->views, &held->link);
     return held;
 }
@@ -57,10 +60,13 @@ void worker_release_view(struct worker *w, struct held_view *held)
     if (--held->refs > 0)
         return;
     struct view *view = held->view;
-    for (uint32_t i = 0; i < view->n_pools; i++)
+    for (uint32_t i = 0; i < view->n_pools; i++) {
         pick_leave_seat(held->seats[i]);
+        shadow_leave_seats(&held->candidates[i]);
+    }
     list_remove(&held->link);
     free(held->seats);
+    free(held->candidates);
     free(held);
     post_view(w, MESSAGE_RELEASED, view);
 }
@@ -352,6 +358,7 @@ struct worker *worker_new(const struct worker_setup *setup)
     list_init(&w->clients);
     list_init(&w->ready);
     pick_open(&w->pick);
+    shadow_open(&w->sampler, lb_mix64(setup->seed)); /* another sequence than the worker's own */
     deadline_open(&w->deadlines);
     open_slabs(w, setup->view->config);
     w->base = make_base();

@@ -21,6 +21,7 @@
 #include "path/deadline.h"
 #include "path/exchange.h"
 #include "path/pick.h"
+#include "path/shadow.h"
 #include "world/config.h"
 #include "world/message.h"
 #include "world/stats.h"
@@ -32,8 +33,9 @@ struct listener;
 struct held_view {
     struct link link;
     struct view *view;
-    uint32_t refs;            /* exchanges, and one while it is in force */
-    struct pick_seat **seats; /* one a pool */
+    uint32_t refs;                   /* exchanges, and one while it is in force */
+    struct pick_seat **seats;        /* one a pool */
+    struct shadow_seats *candidates; /* one a pool */
 };
 
 /* An exchange that waits for control. */
@@ -55,6 +57,7 @@ struct worker {
     struct held_view *now; /* in force */
     struct link views;     /* of held_view.link, now included */
     struct pick pick;
+    struct shadow_sampler sampler;
     const struct config *config; /* of now: limits and timeouts */
 
     /* clients */

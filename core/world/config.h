@@ -51,6 +51,14 @@ struct config_key {
     size_t name_len;
 };
 
+/* A candidate of strategy.shadow, as written: a part without a name (NULL) is that of the strategy in force; without
+ * options of its own it then has those too (options_place.line is 0). config_shadow.h puts them together. */
+struct config_shadow {
+    char *name;
+    struct place place;
+    struct config_plugin scheduler, hash, probe;
+};
+
 enum config_driver { DRIVER_PROCESS, DRIVER_STATIC };
 enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
 
@@ -82,7 +90,12 @@ struct config {
         struct config_plugin scheduler, hash, probe;
         struct config_key *keys;
         size_t n_keys;
-        double bounded_load; /* 0: off */
+        uint32_t bounded_load; /* in thousandths; 0: off */
+        struct config_shadow *shadows;
+        size_t n_shadows;
+        uint32_t shadow_sample;  /* one of so many requests; 0: none */
+        uint32_t vet_timeout_ms; /* of processor time */
+        uint32_t vet_memory_mib;
     } strategy;
 
     struct {

@@ -15,6 +15,7 @@
 
 #include "world/config_texts.h"
 #include "world/config_types.h"
+#include "world/shadow.h"
 
 enum {
     DAY_MS = 24 * 60 * 60 * 1000,
@@ -90,6 +91,32 @@ const struct config_option config_options[] = {
     { PLUGIN_OPTIONS(strategy.scheduler), .help = "Options of the scheduler; each plugin has its own." },
     { PLUGIN_OPTIONS(strategy.hash), .help = "Options of the hash." },
     { PLUGIN_OPTIONS(strategy.probe), .help = "Options of the probe." },
+    { .name = "strategy.bounded_load",
+      .type = &config_ratio_type,
+      FIELD(strategy.bounded_load),
+      .min = 1000,
+      .max = 100000,
+      .dflt = "0.0",
+      .help =
+          "No replica holds more than so many times its fair share of what is in flight; a full one is passed over. "
+          "0: no bound." },
+    { .name = "strategy.shadow",
+      .type = &config_shadows_type,
+      COUNTED(strategy.shadows, strategy.n_shadows),
+      .min = 0,
+      .max = SHADOW_MAX,
+      .dflt = "( )",
+      .help =
+          "Candidates, asked and never obeyed: ( { name = \"…\"; hash = \"…\"; hash_options = { … }; }, … ). What one "
+          "leaves out is as in force. GET /_lb/shadow compares." },
+    { INTEGER(strategy.shadow_sample, 0, 1000000, "16"),
+      .help =
+          "Candidates are asked about one of so many requests. 0: about none; their exact figures stay." },
+    { MS(strategy.vet_timeout_ms, 100, 600000, "2000"),
+      .help =
+          "Processor time in which new plugins must pass their vetting; five times as long by the clock." },
+    { INTEGER(strategy.vet_memory_mib, 64, 1048576, "1024"), .unit = "MiB",
+      .help = "Memory that plugins may take while they are vetted, with tables of up to 256 members." },
 
     { WORD(replicas.driver, drivers, "\"process\""), .when = CONFIG_AT_RESTART,
       .help =
@@ -120,7 +147,8 @@ const struct config_option config_options[] = {
     { INTEGER(replicas.process.base_port, 1, 65535, "5001"), .with = "replicas.driver",
       .help = "The first port that is tried for a replica; taken ones are skipped." },
     { TEXT(replicas.process.address, config_text_type, 1, 64, "\"127.0.0.1\""), .check = config_check_host,
-      .with = "replicas.driver", .help = "The address at which the replicas listen." },
+      .with = "replicas.driver",
+      .help = "Where they listen: each is told by ADDRESS and PORT in its environment." },
     { .name = "replicas.static.addresses",
       .type = &config_addresses_type,
       COUNTED(replicas.members, replicas.n_members),

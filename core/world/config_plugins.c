@@ -2,7 +2,7 @@
  * config_plugins.c - the names and the options of the three plugins, as they are written.
  *
  * Owns     nothing; they live in struct config.
- * Used by  config_options.c (two types for the rows of strategy).
+ * Used by  config_options.c (two types for the rows of strategy), config_shadow.c (the same for candidates).
  * Uses     config_paths.h, mem.h.
  * Thread   any.
  *
@@ -19,30 +19,35 @@
 
 /* ------------------------------------------------------------------ the name */
 
-static bool read_name(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+bool config_plugin_read_name(struct config_reader *r, const char *label, int64_t min_len,
+                             const struct config_node *node, struct config_plugin *plugin)
 {
     if (node->kind != CONFIG_KIND_TEXT) {
-        return config_fail_kind(r, o->name, node, "text");
+        return config_fail_kind(r, label, node, "text");
     }
     const char *text = node->text;
     size_t len = strlen(text);
     bool is_path = strchr(text, '/') != NULL;
-    if (len < (uint64_t)o->min) {
-        problem_add(r->problems, node->value_place, NULL, "%s cannot be empty", o->name);
+    if (len < (uint64_t)min_len) {
+        problem_add(r->problems, node->value_place, NULL, "%s cannot be empty", label);
         return false;
     }
     if (!is_path && len > 3 && strcmp(text + len - 3, ".so") == 0) {
         char *hint = mem_format("write \"%.*s\", or a path with a slash", (int)len - 3, text);
         problem_add(r->problems, node->value_place, hint, "%s: plugins of plugin_dir are named without .so",
-                    o->name);
+                    label);
         free(hint);
         return false;
     }
-    struct config_plugin *plugin = config_field(r->config, o);
     free(plugin->name);
     plugin->name = is_path ? config_path_absolute(node->value_place.file, text) : mem_text(text);
     plugin->place = node->value_place;
     return true;
+}
+
+static bool read_name(struct config_reader *r, const struct config_option *o, const struct config_node *node)
+{
+    return config_plugin_read_name(r, o->name, o->min, node, config_field(r->config, o));
 }
 
 static void print_name(const struct config *c, const struct config_option *o, FILE *out, int indent)
@@ -58,13 +63,16 @@ static bool equal_name(const struct config *a, const struct config *b, const str
     return strcmp(x->name, y->name) == 0;
 }
 
+void config_plugin_copy_name(struct config *owner, struct config_plugin *to, const struct config_plugin *from)
+{
+    free(to->name);
+    to->name = mem_text(from->name);
+    to->place = config_keep_place(owner, from->place);
+}
+
 static void copy_name(struct config *to, const struct config *from, const struct config_option *o)
 {
-    struct config_plugin *plugin = config_field(to, o);
-    const struct config_plugin *theirs = config_field(from, o);
-    free(plugin->name);
-    plugin->name = mem_text(theirs->name);
-    plugin->place = config_keep_place(to, theirs->place);
+    config_plugin_copy_name(to, config_field(to, o), config_field(from, o));
 }
 
 static void clear_name(struct config *c, const struct config_option *o)
@@ -131,25 +139,30 @@ static bool read_value(struct config_reader *r, const char *group, const struct 
     return good;
 }
 
-static bool read_values(struct config_reader *r, const struct config_option *o,
-                        const struct config_node *node)
+bool config_plugin_read_options(struct config_reader *r, const char *label, const struct config_node *node,
+                                struct config_plugin *plugin)
 {
     if (node->kind != CONFIG_KIND_GROUP) {
-        return config_fail_kind(r, o->name, node, "a group");
+        return config_fail_kind(r, label, node, "a group");
     }
     struct config_value *values = mem_zero(node->n_children + 1, sizeof *values);
     bool good = true;
     for (size_t i = 0; i < node->n_children; i++) {
-        good = read_value(r, o->name, &node->children[i], &values[i]) && good;
+        good = read_value(r, label, &node->children[i], &values[i]) && good;
     }
     if (!good) {
         free_values(values, node->n_children);
         return false;
     }
-    struct config_plugin *plugin = config_field(r->config, o);
     replace_values(plugin, values, node->n_children);
     plugin->options_place = node->value_place;
     return true;
+}
+
+static bool read_values(struct config_reader *r, const struct config_option *o,
+                        const struct config_node *node)
+{
+    return config_plugin_read_options(r, o->name, node, config_field(r->config, o));
 }
 
 static void print_value(const struct config_value *value, FILE *out)
@@ -162,9 +175,8 @@ static void print_value(const struct config_value *value, FILE *out)
     }
 }
 
-static void print_values(const struct config *c, const struct config_option *o, FILE *out, int indent)
+void config_plugin_print_options(const struct config_plugin *plugin, FILE *out, int indent)
 {
-    const struct config_plugin *plugin = config_field(c, o);
     fputs(plugin->n_options > 0 ? "{\n" : "{ ", out);
     for (size_t i = 0; i < plugin->n_options; i++) {
         fprintf(out, "%*s%s = ", indent + 4, "", plugin->options[i].name);
@@ -172,6 +184,11 @@ static void print_values(const struct config *c, const struct config_option *o, 
         fputs(";\n", out);
     }
     fprintf(out, "%*s}", plugin->n_options > 0 ? indent : 0, "");
+}
+
+static void print_values(const struct config *c, const struct config_option *o, FILE *out, int indent)
+{
+    config_plugin_print_options(config_field(c, o), out, indent);
 }
 
 static bool same_value(const struct config_value *x, const struct config_value *y)
@@ -187,9 +204,8 @@ static bool same_value(const struct config_value *x, const struct config_value *
 }
 
 /* The order in which they are written does not count; names are unique. */
-static bool equal_values(const struct config *a, const struct config *b, const struct config_option *o)
+bool config_plugin_equal_options(const struct config_plugin *x, const struct config_plugin *y)
 {
-    const struct config_plugin *x = config_field(a, o), *y = config_field(b, o);
     size_t same = 0;
     for (size_t i = 0; i < x->n_options; i++) {
         for (size_t k = 0; k < y->n_options; k++) {
@@ -200,10 +216,14 @@ static bool equal_values(const struct config *a, const struct config *b, const s
     return x->n_options == y->n_options && same == x->n_options;
 }
 
-static void copy_values(struct config *to, const struct config *from, const struct config_option *o)
+static bool equal_values(const struct config *a, const struct config *b, const struct config_option *o)
 {
-    struct config_plugin *plugin = config_field(to, o);
-    const struct config_plugin *theirs = config_field(from, o);
+    return config_plugin_equal_options(config_field(a, o), config_field(b, o));
+}
+
+void config_plugin_copy_options(struct config *to, struct config_plugin *plugin,
+                                const struct config_plugin *theirs)
+{
     struct config_value *values = mem_zero(theirs->n_options + 1, sizeof *values);
     for (size_t i = 0; i < theirs->n_options; i++) {
         values[i] = theirs->options[i];
@@ -215,9 +235,21 @@ static void copy_values(struct config *to, const struct config *from, const stru
     plugin->options_place = config_keep_place(to, theirs->options_place);
 }
 
+static void copy_values(struct config *to, const struct config *from, const struct config_option *o)
+{
+    config_plugin_copy_options(to, config_field(to, o), config_field(from, o));
+}
+
 static void clear_values(struct config *c, const struct config_option *o)
 {
     replace_values(config_field(c, o), NULL, 0);
+}
+
+void config_plugin_clear(struct config_plugin *plugin)
+{
+    free(plugin->name);
+    plugin->name = NULL;
+    replace_values(plugin, NULL, 0);
 }
 
 const struct config_type config_plugin_options_type = {

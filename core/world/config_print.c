@@ -169,6 +169,8 @@ static void print_range(const struct config_option *o, FILE *out)
     } else if (o->type == &config_integer_type) {
         fprintf(out, "%" PRId64 " to %" PRId64 "%s%s", o->min, o->max, o->unit ? " " : "",
                 o->unit ? o->unit : "");
+    } else if (o->type == &config_ratio_type) {
+        fprintf(out, "0, or %.1f to %.1f", (double)o->min / 1000, (double)o->max / 1000);
     } else if (o->type == &config_text_type || o->type == &config_path_type) {
         fprintf(out, "%" PRId64 " to %" PRId64 " bytes", o->min, o->max);
     } else if (o->max > 0 && o->type != &config_plugin_type) {

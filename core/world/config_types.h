@@ -51,6 +51,9 @@ extern const struct config_type config_word_type;    /* an enum; the option's wo
 extern const struct config_type config_text_type;    /* char * */
 extern const struct config_type config_path_type;    /* char *, absolute or "" */
 extern const struct config_type config_texts_type;   /* struct config_list */
+extern const struct config_type
+    config_ratio_type; /* uint32_t, thousandths: 0 or within bounds (config_ratio.c) */
+extern const struct config_type config_shadows_type; /* struct config_shadow * (config_shadow.c) */
 /* config_networks.c, config_keys.c, config_plugins.c, config_members.c */
 extern const struct config_type config_networks_type;
 extern const struct config_type config_keys_type;
@@ -59,6 +62,22 @@ extern const struct config_type config_plugin_options_type; /* struct config_plu
 extern const struct config_type
     config_addresses_type; /* struct config_member *: those that are just an address … */
 extern const struct config_type config_members_type; /* … and the rest of the same array */
+
+/* One plugin's name, and the group of its options: what the two types above do, for who has more than one of each.
+ * label is what sentences call it. False: a problem was added, and the plugin is as it was. */
+bool config_plugin_read_name(struct config_reader *r, const char *label, int64_t min_len,
+                             const struct config_node *node, struct config_plugin *plugin);
+bool config_plugin_read_options(struct config_reader *r, const char *label, const struct config_node *node,
+                                struct config_plugin *plugin);
+void config_plugin_print_options(const struct config_plugin *plugin, FILE *out, int indent);
+bool config_plugin_equal_options(const struct config_plugin *a, const struct config_plugin *b);
+/* Both into a plugin of `owner`, whose name and options are freed first. name may be NULL. */
+void config_plugin_copy_name(struct config *owner, struct config_plugin *to,
+                             const struct config_plugin *from);
+void config_plugin_copy_options(struct config *owner, struct config_plugin *to,
+                                const struct config_plugin *from);
+/* Frees the name and the options. */
+void config_plugin_clear(struct config_plugin *plugin);
 
 /* The field of an option. */
 void *config_field(const struct config *c, const struct config_option *o);

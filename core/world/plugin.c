@@ -119,6 +119,66 @@ static char *find(const char *dir, const char *name, enum lb_kind kind, char *wh
     return path;
 }
 
+/* ------------------------------------------------------------------ its bytes */
+
+struct plugin_file *plugin_file_read(const char *dir, const char *name, enum lb_kind kind, char *why,
+                                     size_t why_size)
+{
+    char *path = find(dir, name, kind, why, why_size);
+    struct plugin_file *file;
+    struct image image;
+
+    if (!path)
+        return NULL;
+    if (image_read(path, &image, why, why_size) < 0) {
+        free(path);
+        return NULL;
+    }
+    file = mem_zero(1, sizeof *file);
+    *file = (struct plugin_file){ .path = path, .kind = kind, .image = image, .copy.fd = -1 };
+    memcpy(file->content, image.content, sizeof file->content);
+    return file;
+}
+
+int plugin_file_copy(struct plugin_file *file, char *why, size_t why_size)
+{
+    const char *slash = strrchr(file->path, '/');
+    const char *name = slash ? slash + 1 : file->path;
+    size_t len = strlen(name);
+    char *base;
+    int result;
+
+    if (file->copy.path)
+        return 0;
+    base = mem_text_n(name, len > 3 && strcmp(name + len - 3, ".so") == 0 ? len - 3 : len);
+    result = image_copy(&file->image, base, file->path, &file->copy, why, why_size);
+    free(base);
+    if (result == 0)
+        image_free(&file->image);
+    return result;
+}
+
+struct plugin_file *plugin_file_inherit(const char *path, const char *copy_path, enum lb_kind kind,
+                                        const uint64_t content[2])
+{
+    struct plugin_file *file = mem_zero(1, sizeof *file);
+
+    *file = (struct plugin_file){ .path = mem_text(path), .kind = kind };
+    file->copy = (struct image_copy){ .fd = -1, .path = mem_text(copy_path) };
+    memcpy(file->content, content, sizeof file->content);
+    return file;
+}
+
+void plugin_file_free(struct plugin_file *file)
+{
+    if (!file)
+        return;
+    image_free(&file->image);
+    image_copy_drop(&file->copy);
+    free(file->path);
+    free(file);
+}
+
 /* ------------------------------------------------------------------ what it says of itself */
 
 #define REBUILD "rebuild it against this balancer's lb_plugin.h"
@@ -127,16 +187,21 @@ static char *find(const char *dir, const char *name, enum lb_kind kind, char *wh
  * and runs. */
 #define SIZE_OF_1_0(type_, last_) (offsetof(type_, last_) + sizeof(((type_ *)0)->last_))
 
-static bool size_fits(const char *what, uint32_t size, size_t least, const struct refusal *r)
+/* most is the size of our own: whoever speaks no newer ABI than we do has no more to say. */
+static bool size_fits(const char *what, uint32_t size, size_t least, size_t most, const struct refusal *r)
 {
     if (size < least)
         return refuse(r, "its %s is %u bytes, and ABI 1.0 has %zu; " REBUILD, what, size, least);
+    if (size > most)
+        return refuse(r, "its %s is %u bytes, and ABI %u.%u has only %zu; set struct_size with sizeof", what,
+                      size, LB_ABI_MAJOR, LB_ABI_MINOR, most);
     return true;
 }
 
 static bool hash_complete(const struct lb_hash_ops *ops, const struct refusal *r)
 {
-    if (!size_fits("struct lb_hash_ops", ops->struct_size, SIZE_OF_1_0(struct lb_hash_ops, mix), r))
+    if (!size_fits("struct lb_hash_ops", ops->struct_size, SIZE_OF_1_0(struct lb_hash_ops, mix), sizeof *ops,
+                   r))
         return false;
     if (!ops->key || !ops->place)
         return refuse(r, "has no callback %s; a hash needs key and place", ops->key ? "place" : "key");
@@ -145,7 +210,8 @@ static bool hash_complete(const struct lb_hash_ops *ops, const struct refusal *r
 
 static bool probe_complete(const struct lb_probe_ops *ops, const struct refusal *r)
 {
-    if (!size_fits("struct lb_probe_ops", ops->struct_size, SIZE_OF_1_0(struct lb_probe_ops, yields), r))
+    if (!size_fits("struct lb_probe_ops", ops->struct_size, SIZE_OF_1_0(struct lb_probe_ops, yields),
+                   sizeof *ops, r))
         return false;
     if (!ops->at)
         return refuse(r, "has no callback at; a probe needs it");
@@ -157,7 +223,7 @@ static bool scheduler_complete(const struct lb_scheduler_ops *ops, const struct 
     const size_t least = SIZE_OF_1_0(struct lb_scheduler_ops, destroy_table);
     const char *missing;
 
-    if (!size_fits("struct lb_scheduler_ops", ops->struct_size, least, r))
+    if (!size_fits("struct lb_scheduler_ops", ops->struct_size, least, sizeof *ops, r))
         return false;
     missing = !ops->build           ? "build"
               : !ops->pick          ? "pick"
@@ -209,7 +275,8 @@ static bool info_fits(const struct lb_plugin *info, enum lb_kind wanted, const s
     if (info->abi_minor > LB_ABI_MINOR)
         return refuse(r, "speaks plugin ABI %u.%u, newer than this balancer's %u.%u; " REBUILD,
                       info->abi_major, info->abi_minor, LB_ABI_MAJOR, LB_ABI_MINOR);
-    if (!size_fits("struct lb_plugin", info->struct_size, SIZE_OF_1_0(struct lb_plugin, ops), r))
+    if (!size_fits("struct lb_plugin", info->struct_size, SIZE_OF_1_0(struct lb_plugin, ops), sizeof *info,
+                   r))
         return false;
     if (!kind_fits(info, wanted, r))
         return false;
@@ -290,13 +357,13 @@ static const struct lb_plugin *map(const struct image_copy *copy, enum lb_kind k
     return info_fits(info, kind, r) ? info : NULL;
 }
 
-static struct plugin *find_loaded(const struct image *image)
+static struct plugin *find_loaded(const uint64_t content[2])
 {
     struct plugin *p;
 
     pthread_mutex_lock(&all.lock);
     for (p = all.first; p; p = p->next) {
-        if (p->content[0] == image->content[0] && p->content[1] == image->content[1]) {
+        if (p->content[0] == content[0] && p->content[1] == content[1]) {
             p->refs++;
             break;
         }
@@ -305,30 +372,28 @@ static struct plugin *find_loaded(const struct image *image)
     return p;
 }
 
-/* A new mapping from bytes that are not mapped yet. What runs a plugin's code for the first time begins here:
- * a vetting child would be handed copy.path before map() is called. */
-static struct plugin *map_image(const struct image *image, const char *name, enum lb_kind kind,
-                                const struct refusal *r)
+/* A new mapping from bytes that are not mapped yet. What runs a plugin's code for the first time begins here. */
+static struct plugin *map_file(struct plugin_file *file, const struct refusal *r)
 {
-    const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     const struct lb_plugin *info;
-    struct image_copy copy;
     struct mapping *m;
     void *handle;
 
-    if (image_copy(image, base, r->path, &copy, r->text, r->size) < 0)
+    if (plugin_file_copy(file, r->text, r->size) < 0)
         return NULL;
-    info = map(&copy, kind, r, &handle);
+    info = map(&file->copy, file->kind, r, &handle);
     if (!info) {
-        drop(handle, &copy);
+        drop(handle, &file->copy);
+        file->copy = (struct image_copy){ .fd = -1 };
         return NULL;
     }
     m = mem_zero(1, sizeof *m);
-    m->copy = copy;
+    m->copy = file->copy;
+    file->copy = (struct image_copy){ .fd = -1 };
     m->plugin = (struct plugin){
-        .info = info, .path = mem_text(r->path), .handle = handle, .fd = copy.fd, .refs = 1
+        .info = info, .path = mem_text(r->path), .handle = handle, .fd = m->copy.fd, .refs = 1
     };
-    memcpy(m->plugin.content, image->content, sizeof m->plugin.content);
+    memcpy(m->plugin.content, file->content, sizeof m->plugin.content);
     pthread_mutex_lock(&all.lock);
     m->plugin.next = all.first;
     all.first = &m->plugin;
@@ -337,15 +402,14 @@ static struct plugin *map_image(const struct image *image, const char *name, enu
     return &m->plugin;
 }
 
-/* The plugin these bytes are, with one reference. */
-static struct plugin *load_image(const struct image *image, const char *name, enum lb_kind kind,
-                                 const struct refusal *r)
+struct plugin *plugin_map(struct plugin_file *file, char *why, size_t why_size)
 {
-    struct plugin *p = find_loaded(image);
+    const struct refusal r = { .path = file->path, .text = why, .size = why_size };
+    struct plugin *p = find_loaded(file->content);
 
     if (!p)
-        return map_image(image, name, kind, r);
-    if (!kind_fits(p->info, kind, r)) {
+        return map_file(file, &r);
+    if (!kind_fits(p->info, file->kind, &r)) {
         plugin_release(p);
         return NULL;
     }
@@ -354,17 +418,10 @@ static struct plugin *load_image(const struct image *image, const char *name, en
 
 struct plugin *plugin_load(const char *dir, const char *name, enum lb_kind kind, char *why, size_t why_size)
 {
-    char *path = find(dir, name, kind, why, why_size);
-    struct plugin *p = NULL;
-    struct image image;
+    struct plugin_file *file = plugin_file_read(dir, name, kind, why, why_size);
+    struct plugin *p = file ? plugin_map(file, why, why_size) : NULL;
 
-    if (!path)
-        return NULL;
-    if (image_read(path, &image, why, why_size) == 0) {
-        p = load_image(&image, name, kind, &(struct refusal){ .path = path, .text = why, .size = why_size });
-        image_free(&image);
-    }
-    free(path);
+    plugin_file_free(file);
     return p;
 }
 

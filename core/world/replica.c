@@ -75,9 +75,20 @@ void replica_release(struct replica *r)
     free(r);
 }
 
+/* Written by control on a change, which is rare; read by workers, so the line stays in every core's cache. */
+static _Alignas(64) _Atomic uint32_t readiness;
+
 void replica_set_ready(struct replica *r, bool ready)
 {
+    if (replica_is_ready(r) == ready)
+        return;
     __atomic_store_n(&r->live.ready, ready ? 1u : 0u, __ATOMIC_RELAXED);
+    atomic_fetch_add_explicit(&readiness, 1, memory_order_release);
+}
+
+uint32_t replica_readiness(void)
+{
+    return atomic_load_explicit(&readiness, memory_order_acquire);
 }
 
 bool replica_is_ready(const struct replica *r)

@@ -68,10 +68,19 @@ void replica_release(struct replica *r);
 void replica_set_ready(struct replica *r, bool ready);
 bool replica_is_ready(const struct replica *r);
 
+/* Rises after any replica has become ready or unready: who remembers something about the ready ones counts anew. */
+uint32_t replica_readiness(void);
+
 /* One more request picked this replica / is done with it. Any worker. */
 static inline uint32_t replica_reserve(struct replica *r)
 {
     return __atomic_add_fetch(&r->live.in_flight, 1, __ATOMIC_RELAXED);
+}
+/* The same, if it holds *held as the caller last saw; else false, and *held is what it holds. */
+static inline bool replica_reserve_after(struct replica *r, uint32_t *held)
+{
+    return __atomic_compare_exchange_n(&r->live.in_flight, held, *held + 1, true, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
 }
 static inline void replica_unreserve(struct replica *r)
 {

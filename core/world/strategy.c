@@ -2,9 +2,9 @@
  * strategy.c - one scheduler, one hash and one probe, composed.
  *
  * Owns     the instances of the three plugins and the values they were created with.
- * Used by  control's builder (make), view.c (holds it), path/pick.c (asks).
+ * Used by  control's vetting (read, compose), view.c (holds it), path/pick.c (asks).
  * Uses     plugin.c, strategy_options.c, config.h for names and options.
- * Thread   make: builder thread. retain and release: control thread. keys and digests: any.
+ * Thread   read and compose: builder thread. retain and release: control thread. keys and digests: any.
  *
  * A hash and a probe that are named are loaded and created even under a scheduler that asks neither: their
  * options are checked where they are written, and they are ready when the scheduler is changed.
@@ -21,26 +21,21 @@
 #include "world/plugin.h"
 #include "world/strategy_options.h"
 
-/* The three parts of a strategy, in the order of strategy.values. */
-enum part { PART_SCHEDULER, PART_HASH, PART_PROBE, PARTS };
-
-static const enum lb_kind kinds[PARTS] = { LB_SCHEDULER, LB_HASH, LB_PROBE };
-
-static const struct config_plugin *written_of(const struct config *config, enum part part)
+enum lb_kind strategy_kind(enum strategy_part part)
 {
-    const struct config_plugin *parts[PARTS] = { &config->strategy.scheduler, &config->strategy.hash,
-                                                 &config->strategy.probe };
-    return parts[part];
+    static const enum lb_kind kinds[STRATEGY_PARTS] = { LB_SCHEDULER, LB_HASH, LB_PROBE };
+
+    return kinds[part];
 }
 
-static struct plugin **plugin_of(struct strategy *s, enum part part)
+static struct plugin **plugin_of(struct strategy *s, enum strategy_part part)
 {
-    struct plugin **parts[PARTS] = { &s->scheduler, &s->hash, &s->probe };
+    struct plugin **parts[STRATEGY_PARTS] = { &s->scheduler, &s->hash, &s->probe };
 
     return parts[part];
 }
 
-static void keep_instance(struct strategy *s, enum part part, void *self)
+static void keep_instance(struct strategy *s, enum strategy_part part, void *self)
 {
     switch (part) {
     case PART_HASH: s->with_hash.self = self; break;
@@ -49,9 +44,9 @@ static void keep_instance(struct strategy *s, enum part part, void *self)
     }
 }
 
-static void *instance_of(const struct strategy *s, enum part part)
+static void *instance_of(const struct strategy *s, enum strategy_part part)
 {
-    const void *instances[PARTS] = { s->self, s->with_hash.self, s->with_probe.self };
+    const void *instances[STRATEGY_PARTS] = { s->self, s->with_hash.self, s->with_probe.self };
 
     return (void *)(uintptr_t)instances[part];
 }
@@ -92,30 +87,67 @@ static const char *cut_hint(char *why)
     return hint + 2;
 }
 
-/* Loads one part and fills in its options. */
-static void load_part(struct strategy *s, enum part part, const struct config *config,
+void strategy_read(struct strategy_source *out, const struct config *config)
+{
+    *out = (struct strategy_source){ .written = { &config->strategy.scheduler, &config->strategy.hash,
+                                                  &config->strategy.probe } };
+    for (int part = 0; part < STRATEGY_PARTS; part++) {
+        const struct config_plugin *written = out->written[part];
+        char why[1024];
+
+        if (!is_named(written))
+            continue;
+        out->files[part] = plugin_file_read(config->plugin_dir, written->name,
+                                            strategy_kind((enum strategy_part)part), why, sizeof why);
+        if (!out->files[part])
+            out->missing[part] = mem_text(why);
+    }
+}
+
+void strategy_add_missing(const struct strategy_source *source, enum strategy_part part,
+                          struct problems *problems)
+{
+    if (!source->missing[part])
+        return;
+    char *why = mem_text(source->missing[part]);
+    const char *hint = cut_hint(why);
+    problem_add(problems, source->written[part]->place, hint, "%s", why);
+    free(why);
+}
+
+void strategy_source_close(struct strategy_source *source)
+{
+    for (int part = 0; part < STRATEGY_PARTS; part++) {
+        plugin_file_free(source->files[part]);
+        free(source->missing[part]);
+    }
+    *source = (struct strategy_source){ 0 };
+}
+
+/* Maps one part and fills in its options. */
+static void load_part(struct strategy *s, enum strategy_part part, const struct strategy_source *source,
                       struct problems *problems)
 {
-    const struct config_plugin *written = written_of(config, part);
+    const struct config_plugin *written = source->written[part];
     struct plugin **plugin = plugin_of(s, part);
     char why[1024];
 
-    if (!is_named(written))
+    strategy_add_missing(source, part, problems);
+    if (!source->files[part])
         return;
-    *plugin = plugin_load(config->plugin_dir, written->name, kinds[part], why, sizeof why);
-    if (*plugin) {
+    *plugin = plugin_map(source->files[part], why, sizeof why);
+    if (*plugin)
         s->values[part] = options_fill((*plugin)->info, written, problems);
-        return;
-    }
-    const char *hint = cut_hint(why);
-    problem_add(problems, written->place, hint, "%s", why);
+    else
+        problem_add(problems, written->place, NULL, "%s", why);
 }
 
 /* What the scheduler asks for must be there. */
-static void check_parts(const struct strategy *s, const struct config *config, struct problems *problems)
+static void check_parts(const struct strategy *s, const struct strategy_source *source,
+                        struct problems *problems)
 {
-    static const uint64_t needs[PARTS] = { 0, LB_CAP_NEEDS_HASH, LB_CAP_NEEDS_PROBE };
-    const struct config_plugin *scheduler = written_of(config, PART_SCHEDULER);
+    static const uint64_t needs[STRATEGY_PARTS] = { 0, LB_CAP_NEEDS_HASH, LB_CAP_NEEDS_PROBE };
+    const struct config_plugin *scheduler = source->written[PART_SCHEDULER];
 
     if (!is_named(scheduler)) {
         problem_add(problems, scheduler->place, "scheduler = \"scheduler_ring\";",
@@ -123,17 +155,17 @@ static void check_parts(const struct strategy *s, const struct config *config, s
                     "strategy.scheduler");
         return;
     }
-    for (int part = PART_HASH; s->scheduler && part < PARTS; part++) {
-        const char *kind = plugin_kind_name(kinds[part]);
+    for (int part = PART_HASH; s->scheduler && part < STRATEGY_PARTS; part++) {
+        const char *kind = plugin_kind_name(strategy_kind((enum strategy_part)part));
 
-        if (s->scheduler->info->caps & needs[part] && !is_named(written_of(config, (enum part)part)))
+        if (s->scheduler->info->caps & needs[part] && !is_named(source->written[part]))
             problem_add(problems, scheduler->place, NULL, "%s needs a %s plugin: set strategy.%s",
                         s->scheduler->info->name, kind, kind);
     }
 }
 
 /* Makes the instance of one part. Returns true when there is one now. */
-static bool create_part(struct strategy *s, enum part part, const struct config *config,
+static bool create_part(struct strategy *s, enum strategy_part part, const struct strategy_source *source,
                         struct problems *problems)
 {
     struct plugin *plugin = *plugin_of(s, part);
@@ -147,12 +179,12 @@ static bool create_part(struct strategy *s, enum part part, const struct config 
         return true;
     }
     why.text[sizeof why.text - 1] = 0;
-    problem_add(problems, written_of(config, part)->place, NULL, "%s refuses its options: %s",
+    problem_add(problems, source->written[part]->place, NULL, "%s refuses its options: %s",
                 plugin->info->name, why.text[0] ? why.text : "it gave no reason");
     return false;
 }
 
-static void destroy_part(struct strategy *s, enum part part)
+static void destroy_part(struct strategy *s, enum strategy_part part)
 {
     struct plugin *plugin = *plugin_of(s, part);
 
@@ -161,18 +193,18 @@ static void destroy_part(struct strategy *s, enum part part)
 }
 
 /* Creates all three, or none. */
-static bool create_all(struct strategy *s, const struct config *config, struct problems *problems)
+static bool create_all(struct strategy *s, const struct strategy_source *source, struct problems *problems)
 {
     size_t before = problems->count;
-    bool created[PARTS];
+    bool created[STRATEGY_PARTS];
 
-    for (int part = 0; part < PARTS; part++)
-        created[part] = create_part(s, (enum part)part, config, problems);
+    for (int part = 0; part < STRATEGY_PARTS; part++)
+        created[part] = create_part(s, (enum strategy_part)part, source, problems);
     if (problems->count == before)
         return true;
-    for (int part = 0; part < PARTS; part++) {
+    for (int part = 0; part < STRATEGY_PARTS; part++) {
         if (created[part])
-            destroy_part(s, (enum part)part);
+            destroy_part(s, (enum strategy_part)part);
     }
     return false;
 }
@@ -191,8 +223,8 @@ static void fingerprint(struct strategy *s)
     if (!state)
         abort(); /* as mem.c does: out of memory */
     XXH3_128bits_reset(state);
-    for (int part = 0; part < PARTS; part++) {
-        const struct plugin *plugin = *plugin_of(s, (enum part)part);
+    for (int part = 0; part < STRATEGY_PARTS; part++) {
+        const struct plugin *plugin = *plugin_of(s, (enum strategy_part)part);
         const struct lb_option *option = plugin ? plugin->info->options : NULL;
 
         hash_text(state, plugin ? plugin->info->name : "");
@@ -215,26 +247,27 @@ static void fingerprint(struct strategy *s)
 /* Plugins and values, without the instances. */
 static void unload(struct strategy *s)
 {
-    for (int part = 0; part < PARTS; part++) {
-        struct plugin *plugin = *plugin_of(s, (enum part)part);
+    for (int part = 0; part < STRATEGY_PARTS; part++) {
+        struct plugin *plugin = *plugin_of(s, (enum strategy_part)part);
 
         if (plugin) {
             options_free(plugin->info, s->values[part]);
             plugin_release(plugin);
         }
     }
+    free(s->vet);
     free(s);
 }
 
-struct strategy *strategy_make(const struct config *config, struct problems *problems)
+struct strategy *strategy_compose(const struct strategy_source *source, struct problems *problems)
 {
     struct strategy *s = mem_zero(1, sizeof *s);
     size_t before = problems->count;
 
-    for (int part = 0; part < PARTS; part++)
-        load_part(s, (enum part)part, config, problems);
-    check_parts(s, config, problems);
-    if (problems->count > before || !create_all(s, config, problems)) {
+    for (int part = 0; part < STRATEGY_PARTS; part++)
+        load_part(s, (enum strategy_part)part, source, problems);
+    check_parts(s, source, problems);
+    if (problems->count > before || !create_all(s, source, problems)) {
         unload(s);
         return NULL;
     }
@@ -249,6 +282,17 @@ struct strategy *strategy_make(const struct config *config, struct problems *pro
     return s;
 }
 
+struct strategy *strategy_make(const struct config *config, struct problems *problems)
+{
+    struct strategy_source source;
+    struct strategy *s;
+
+    strategy_read(&source, config);
+    s = strategy_compose(&source, problems);
+    strategy_source_close(&source);
+    return s;
+}
+
 void strategy_retain(struct strategy *s)
 {
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
@@ -258,9 +302,9 @@ void strategy_release(struct strategy *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
         return;
-    for (int part = 0; part < PARTS; part++) {
-        if (*plugin_of(s, (enum part)part))
-            destroy_part(s, (enum part)part);
+    for (int part = 0; part < STRATEGY_PARTS; part++) {
+        if (*plugin_of(s, (enum strategy_part)part))
+            destroy_part(s, (enum strategy_part)part);
     }
     unload(s);
 }

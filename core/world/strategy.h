@@ -2,7 +2,7 @@
  * strategy.h - one scheduler, one hash and one probe, composed; and the tables they build.
  *
  * Owns     the instances of the three plugins, and through struct table what the scheduler built.
- * Used by  control's builder (make, build, inspect), view.c (holds both), path/pick.c (asks).
+ * Used by  control's vetting and builder (compose, build, inspect), view.c (holds both), path/pick.c (asks).
  * Uses     plugin.c, lb_plugin.h, config.h for names and options.
  * Thread   make and build: builder thread. retain and release: control thread, under no lock. ask: any
  *          worker, read-only.
@@ -18,7 +18,20 @@
 #include "lb_plugin.h"
 
 struct config;
+struct config_plugin;
 struct plugin;
+struct plugin_file;
+struct vet_report;
+
+/* The three parts of a strategy, in the order of strategy.values. */
+enum strategy_part { PART_SCHEDULER, PART_HASH, PART_PROBE, STRATEGY_PARTS };
+
+/* What a strategy is made from: what lb.conf says of each part, and the files it names, read but not mapped. */
+struct strategy_source {
+    const struct config_plugin *written[STRATEGY_PARTS]; /* borrowed */
+    struct plugin_file *files[STRATEGY_PARTS];           /* NULL: nothing is named, or it could not be read */
+    char *missing[STRATEGY_PARTS];                       /* why it could not be read: a sentence; else NULL */
+};
 
 struct strategy {
     struct plugin *scheduler, *hash,
@@ -31,7 +44,8 @@ struct strategy {
     union lb_value *values[3]; /* texts inside belong to the strategy too */
     atomic_uint refs;
     uint64_t
-        fingerprint[2]; /* of the plugins' bytes and the options' values: equal means the same strategy */
+        fingerprint[2];     /* of the plugins' bytes and the options' values: equal means the same strategy */
+    struct vet_report *vet; /* what its vetting measured; NULL: it was not vetted. The strategy's own */
 };
 
 struct table {
@@ -49,9 +63,22 @@ struct table {
     atomic_uint refs;
 };
 
-/* Loads the plugins that config names, checks and fills in their options, makes the instances. Every mistake
- * is added to problems with its place in the file. Returns it with one reference, or NULL when there was a
- * problem. */
+/* The kind of plugin that a part is. */
+enum lb_kind strategy_kind(enum strategy_part part);
+
+/* Finds and reads the files that config names; nothing of their code runs. config must outlive the source. */
+void strategy_read(struct strategy_source *out, const struct config *config);
+void strategy_source_close(struct strategy_source *source);
+
+/* Adds what could not be read of one part as a problem, if that is so. */
+void strategy_add_missing(const struct strategy_source *source, enum strategy_part part,
+                          struct problems *problems);
+
+/* Maps what was read, checks and fills in the options, makes the instances. Every mistake is added to problems with
+ * its place in the file, also what could not be read. Returns it with one reference, or NULL when there was one. */
+struct strategy *strategy_compose(const struct strategy_source *source, struct problems *problems);
+
+/* Both at once, for files that are trusted: the balancer goes through control/vetting.h instead. */
 struct strategy *strategy_make(const struct config *config, struct problems *problems);
 void strategy_retain(struct strategy *s);
 void strategy_release(struct strategy *s);

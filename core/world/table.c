@@ -3,7 +3,7 @@
  *
  * Owns     struct table: the scheduler's table, a copy of the members, the count of bytes.
  * Used by  control's builder (build, compare), view.c (holds it), path/pick.c (asks).
- * Uses     strategy.h, lb_plugin.h.
+ * Uses     strategy.h, asker.h, lb_plugin.h.
  * Thread   build and compare: builder thread. release: control thread. Reading: any.
  */
 #include <stdio.h>
@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "world/asker.h"
 #include "world/plugin.h"
 #include "world/strategy.h"
 
@@ -145,67 +146,17 @@ void table_release(struct table *t)
 
 /* ------------------------------------------------------------------ comparing */
 
-#define SCRATCH_ALIGN 64u /* as lb_plugin.h promises */
-
-/* What is needed to ask a table out of any worker: nothing tried, everybody ready and idle. */
-struct asker {
-    const struct table *table;
-    uint64_t *tried;
-    const struct lb_live **live;
-    void *scratch;
-    uint64_t random;
-};
-
-static void asker_open(struct asker *a, const struct table *t)
-{
-    static const struct lb_live idle = { .ready = 1 };
-
-    *a = (struct asker){ .table = t };
-    a->tried = mem_zero(t->n_members / 64 + 1u, sizeof *a->tried);
-    a->live = mem_alloc((t->n_members + 1u) * sizeof *a->live);
-    for (uint32_t i = 0; i < t->n_members; i++)
-        a->live[i] = &idle;
-    if (t->scratch_size)
-        a->scratch = mem_aligned(SCRATCH_ALIGN, t->scratch_size);
-}
-
-static void asker_close(struct asker *a)
-{
-    free(a->tried);
-    free(a->live);
-    free(a->scratch);
-}
-
 /* The member that gets the key; NULL when the table names none. */
-static const struct lb_member *asker_ask(struct asker *a, const struct lb_key *key)
+static const struct lb_member *ask(struct asker *a, const struct lb_key *key)
 {
-    struct lb_pick p = {
-        .struct_size = sizeof p,
-        .n_members = a->table->n_members,
-        .key = key,
-        .hash = strategy_hash(a->table->strategy, key),
-        .tried = a->tried,
-        .live = a->live,
-        .random = &a->random,
-    };
-    uint32_t member = a->table->strategy->ops->pick(a->table->made, &p, a->scratch);
+    uint32_t member = asker_ask(a, key, 0);
 
-    return member < a->table->n_members ? &a->table->members[member] : NULL;
+    return member == LB_NONE ? NULL : &a->table->members[member];
 }
 
 static bool is_keyed(const struct table *t)
 {
     return t->strategy->caps & LB_CAP_KEYED && t->n_members > 0;
-}
-
-/* Sample keys look like the default key of a request without one, a number of six digits. They are scattered,
- * since numbers at equal distances would hit few of the slots that a polynomial hash reaches. */
-static void sample_key(uint32_t sample, char text[16], struct lb_key *key)
-{
-    int len = snprintf(text, 16, "%u", 100000u + (uint32_t)(lb_mix64(sample) % 900000u));
-
-    *key = (struct lb_key){ .bytes = text, .len = (size_t)len };
-    strategy_key_finish(key);
 }
 
 double strategy_moved_keys(const struct table *from, const struct table *to, uint32_t samples)
@@ -215,16 +166,16 @@ double strategy_moved_keys(const struct table *from, const struct table *to, uin
 
     if (!from || !to || samples == 0 || !is_keyed(from) || !is_keyed(to))
         return -1;
-    asker_open(&before, from);
-    asker_open(&after, to);
+    asker_open(&before, from, NULL);
+    asker_open(&after, to, NULL);
     for (uint32_t i = 0; i < samples; i++) {
         const struct lb_member *had, *has;
         struct lb_key key;
         char text[16];
 
-        sample_key(i, text, &key);
-        had = asker_ask(&before, &key);
-        has = asker_ask(&after, &key);
+        asker_sample_key(i, text, &key);
+        had = ask(&before, &key);
+        has = ask(&after, &key);
         moved += !had != !has || (had && strategy_compare_members(had, has) != 0);
     }
     asker_close(&before);

@@ -3,7 +3,7 @@
  *
  * Owns     a reference to the configuration, to each pool's table and to each replica.
  * Used by  control (builds, publishes, frees), workers and exchanges (read).
- * Uses     replica.h, strategy.h, config.h.
+ * Uses     replica.h, strategy.h, shadow.h, config.h.
  * Thread   made and freed on control, where all those references are counted.
  */
 #include "world/view.h"
@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "world/config.h"
 #include "world/replica.h"
+#include "world/shadow.h"
 #include "world/strategy.h"
 
 static void fill_pool(struct pool *pool, const char *name, struct table *table,
@@ -48,6 +49,16 @@ struct view *view_new(uint64_t serial, uint64_t generation, struct config *confi
     return view;
 }
 
+void view_equip(struct view *view, struct shadow *shadow, struct load *load)
+{
+    struct pool *pool = &view->pools[0];
+    assert(!pool->shadow);
+    if (shadow)
+        shadow_retain(shadow);
+    pool->shadow = shadow;
+    pool->load = load;
+}
+
 void view_free(struct view *view)
 {
     assert(view->unreleased == 0);
@@ -56,6 +67,7 @@ void view_free(struct view *view)
         for (uint32_t i = 0; i < pool->n_replicas; i++)
             replica_release(pool->replicas[i]);
         table_release(pool->table);
+        shadow_release(pool->shadow);
         free(pool->replicas);
         free(pool->live);
     }

@@ -16,7 +16,9 @@
 #include "lb_plugin.h"
 
 struct config;
+struct load;
 struct replica;
+struct shadow;
 struct table;
 
 struct pool {
@@ -25,6 +27,8 @@ struct pool {
     struct replica **replicas;   /* in the order of the table's members */
     const struct lb_live **live; /* live[i] is &replicas[i]->live: what lb_pick shows */
     struct table *table;         /* holds a reference */
+    struct shadow *shadow;       /* candidates over these members; holds a reference; NULL: none */
+    struct load *load;           /* requests in flight; borrowed, outlives every view */
 };
 
 struct view {
@@ -40,6 +44,10 @@ struct view {
  * replicas[i] belongs to member i. */
 struct view *view_new(uint64_t serial, uint64_t generation, struct config *config, struct table *table,
                       struct replica *const *replicas, uint32_t n_replicas);
+
+/* Before it is posted: the candidates that its default pool carries (a reference is taken; NULL: none), and where requests
+ * are counted. */
+void view_equip(struct view *view, struct shadow *shadow, struct load *load);
 
 /* Lets go of everything. Control thread, and only when unreleased is 0. */
 void view_free(struct view *view);

@@ -13,12 +13,10 @@ import os
 import re
 import signal
 import subprocess
-import time
 import uuid
 from urllib.parse import quote
 
 from harness import (
-    BACKEND,
     PROGRAM,
     SANITIZER,
     SLOW,
@@ -329,10 +327,3 @@ def run_program(*arguments, environment=None, within=20.0):
         env=environment,
         check=False,
     )
-
-
-def elapsed(start):
-    return time.monotonic() - start
-
-
-assert BACKEND  # the command "backend" is looked up beside the program: both come from one build

@@ -9,7 +9,6 @@ client would hide what the balancer did to it.
 
 import json
 import socket
-import time
 
 from harness import SLOW
 
@@ -218,7 +217,3 @@ def ask(port, method="GET", target="/home", headers=(), body=None, patience=10.0
     """One request on a connection of its own."""
     with Wire(port, patience=patience) as wire:
         return wire.ask(method, target, headers, body)
-
-
-def milliseconds_since(start):
-    return (time.monotonic() - start) * 1000

@@ -19,13 +19,18 @@ def call(names):
 ONLY = [
     ("only plugin.c maps a plugin",
      call("dlopen|dlmopen|dlclose"), "core/*", ["core/world/plugin.c"]),
+    ("no strategy serves that was not vetted",
+     call("strategy_make|strategy_compose|plugin_load|plugin_map"), "core/*",
+     ["core/world/plugin.[ch]", "core/world/strategy.[ch]", "core/world/vet.c", "core/control/vetting.c",
+      "core/world/shadow.[ch]"]),
     ("only the supervisor decides to start or stop a replica",
      re.compile(r"ops->(?:start|stop)\s*\("), "core/*", ["core/control/supervisor*.c"]),
-    ("only a spawner makes a process",
+    ("only a spawner makes a process, and a vetting",
      call("v?fork|clone3?|posix_spawnp?|execv?p?e?|execlp?e?|execveat|fexecve|popen|system"), "core/*",
-     ["core/control/spawner*.c"]),
-    ("only a spawner ends a process",
-     call("kill|killpg|tgkill|pidfd_send_signal"), "core/*", ["core/control/spawner*.c"]),
+     ["core/control/spawner*.c", "core/control/vetting_child.c"]),
+    ("only a spawner ends a process, and a vetting its own",
+     call("kill|killpg|tgkill|pidfd_send_signal"), "core/*",
+     ["core/control/spawner*.c", "core/control/vetting_child.c"]),
     ("only exchange.c answers for the balancer, so only it chooses a status code",
      call("forward_write_own"), "core/*", ["core/path/exchange*.c", "core/path/forward.[ch]"]),
     ("only relay.c moves bodies through pipes",
@@ -34,8 +39,8 @@ ONLY = [
      call(r"pthread_(?:mutex|rwlock|spin|cond)_\w+|mtx_\w+|call_once"), "core/path/*", []),
     ("no standalone fence: the thread sanitizer does not model one",
      call("atomic_thread_fence|__sync_synchronize|__atomic_thread_fence"), "core/*", []),
-    ("an event loop waits for events and nothing else",
-     call("sleep|usleep|nanosleep|clock_nanosleep|poll|ppoll|select"), "*", []),
+    ("an event loop waits for events and nothing else",  # a vetting is waited for on the builder thread
+     call("sleep|usleep|nanosleep|clock_nanosleep|poll|ppoll|select"), "*", ["core/control/vetting_child.c"]),
 ]
 
 

@@ -20,6 +20,7 @@
 #include "control/builder.h"
 #include "control/publish.h"
 #include "control/supervisor.h"
+#include "control/vetting.h"
 #include "world/config.h"
 #include "world/replica.h"
 #include "world/strategy.h"
@@ -264,7 +265,10 @@ static void open_publisher(struct stage *s)
     static const struct histogram none;
     struct problems problems = { 0 };
     s->config = config_load(s->path, &problems);
-    struct strategy *strategy = s->config ? strategy_make(s->config, &problems) : NULL;
+    s->vetting = vetting_new(RM_BIN_DIR "/ringmaster");
+    assert_non_null(s->vetting);
+    struct vetting_visit visit = { .vetting = s->vetting };
+    struct strategy *strategy = s->config ? vetting_make(&visit, s->config, &problems) : NULL;
     show(&problems);
     assert_non_null(strategy);
     struct lb_error why;
@@ -324,6 +328,7 @@ void stage_close(struct stage *s)
 {
     stage_quiet(s);
     publish_free(s->publish);
+    vetting_free(s->vetting);
     for (unsigned i = 0; i < STAGE_WORKERS; i++) {
         struct stage_worker *w = &s->workers[i];
         burn(w->mail);

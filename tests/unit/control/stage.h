@@ -28,6 +28,7 @@ struct event;
 struct event_base;
 struct publish;
 struct replica;
+struct vetting;
 
 struct stage_worker {
     struct mailbox mailbox;
@@ -45,6 +46,7 @@ struct stage {
     struct event_base *base;
     struct mailbox box;
     struct event *mail;
+    struct vetting *vetting; /* by the program ringmaster */
     struct builder *builder;
     struct publish *publish;
     struct config *config;

@@ -28,6 +28,7 @@
 #include "base/mem.h"
 #include "base/problem.h"
 #include "control/control.h"
+#include "control/vetting.h"
 #include "world/config.h"
 #include "world/message.h"
 #include "world/stats.h"
@@ -49,6 +50,7 @@ struct actor { /* a worker */
 static struct house {
     char path[64];
     struct config *config;
+    struct vetting *vetting;
     struct control *control;
     struct actor actors[WORKERS];
 
@@ -258,7 +260,9 @@ static int open_house(void **state)
     write_conf(1000);
     h.config = config_load(h.path, &problems);
     assert_non_null(h.config);
-    h.control = control_new(h.config);
+    h.vetting = vetting_new(RM_BIN_DIR "/ringmaster");
+    assert_non_null(h.vetting);
+    h.control = control_new(h.config, h.vetting);
     assert_non_null(h.control);
     struct view *first = control_first_view(h.control, &problems, WORKERS);
     assert_non_null(first);
@@ -300,6 +304,7 @@ static int close_house(void **state)
     pthread_join(h.replica, NULL);
     close(h.replica_fd);
     control_free(h.control);
+    vetting_free(h.vetting);
     config_release(h.config);
     for (unsigned i = 0; i < WORKERS; i++) {
         struct letter *next;

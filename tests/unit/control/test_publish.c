@@ -321,7 +321,9 @@ static struct config *apply(const char *conf)
     struct strategy *strategy = strategy_make(config, &problems);
     assert_non_null(strategy);
     outcome = (struct outcome){ 0 };
-    struct publish_change change = { config, strategy, NULL, note_outcome, &outcome };
+    struct publish_change change = {
+        .config = config, .strategy = strategy, .done = note_outcome, .ctx = &outcome
+    };
     publish_apply(s->publish, &change);
     strategy_release(strategy);
     config_release(config);

@@ -275,10 +275,10 @@ static void test_what_the_child_gets(void **state)
     (void)state;
     open_stage(&g);
     set_bad_example(&bad);
-    char *script =
-        mem_format("cd %s; tr '\\0' '\\n' < /proc/$$/environ | grep -a -E '^(SERVER_ID|PORT|PORTAL)=' > env; "
-                   "cat > input; ls /proc/self/fd > fds; grep Sig /proc/self/status > signals",
-                   g.directory);
+    char *script = mem_format(
+        "cd %s; tr '\\0' '\\n' < /proc/$$/environ | grep -a -E '^(SERVER_ID|PORT|PORTAL|ADDRESS)=' > env; "
+        "cat > input; ls /proc/self/fd > fds; grep Sig /proc/self/status > signals",
+        g.directory);
     set_command(&g, "/bin/sh", "-c", script);
     start(&g, &seen, "emergency_52");
     WAIT_FOR(&g, seen.exited);
@@ -292,6 +292,7 @@ static void test_what_the_child_gets(void **state)
     assert_int_equal(count_of(env, "SERVER_ID="), 1);
     assert_non_null(strstr(env, port));
     assert_non_null(strstr(env, "PORTAL=kept\n"));
+    assert_non_null(strstr(env, "ADDRESS=127.0.0.1\n"));
     assert_string_equal(content(path_in(&g, "input")), "");
     assert_string_equal(content(path_in(&g, "fds")), "0\n1\n2\n3\n"); /* 3 is the directory that ls reads */
     const char *signals = content(path_in(&g, "signals"));

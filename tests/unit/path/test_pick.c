@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "path/pick.h"
+#include "world/load.h"
 #include "world/replica.h"
 #include "world/strategy.h"
 #include "world/view.h"
@@ -41,6 +42,7 @@ static struct table table = { .strategy = &strategy, .n_members = MEMBERS, .scra
 static struct replica replicas[MEMBERS];
 static struct replica *in_order[MEMBERS];
 static const struct lb_live *live[MEMBERS];
+static struct load *load;
 static struct pool pool = { .n_replicas = MEMBERS, .replicas = in_order, .live = live, .table = &table };
 static struct pick pick;
 static struct pick_seat *seat;
@@ -53,6 +55,7 @@ static int set_up(void **state)
         live[i] = &replicas[i].live;
         replica_set_ready(&replicas[i], true);
     }
+    load = pool.load = load_new(1);
     pick_open(&pick);
     seat = pick_take_seat(&pick, &table);
     asked = 0;
@@ -65,6 +68,7 @@ static int tear_down(void **state)
     (void)state;
     pick_leave_seat(seat);
     pick_close(&pick);
+    load_free(load);
     return 0;
 }
 

@@ -28,7 +28,8 @@ static const char everything[] =
     "    key = [ \"cookie:Session\", \"header:X-User-Id\", \"query:user id\", \"path\", \"uri\", \"client_ip\" ];\n"
     "    scheduler_options = { slots = 4294967296L; name = \"a \\\"b\\\" \\\\ \\n \\x01 \xc3\xbc\"; };\n"
     "    hash_options = { f = 0.1; g = 1.0; h = -2.5e-300; i = -1; k = 0x10; yes = true; no = FALSE; };\n"
-    "    probe_options = { z = 9223372036854775807L; }; };\n"
+    "    probe_options = { z = 9223372036854775807L; }; bounded_load = 1.125; vet_timeout_ms = 19; shadow_sample = 9; shadow = (\n"
+    "    { name = \"one\"; hash = \"./h.so\"; hash_options = { a = 1; b = \"x\"; }; }, { name = \"two\"; probe = \"\"; } ); };\n"
     "replicas = { driver = \"static\"; count = 7; max = 77; name = \"S{n}\"; replacement = \"same\";\n"
     "    add_timeout_ms = 1; stop_timeout_ms = 2; drain_timeout_ms = 3; backoff_min_ms = 4; backoff_max_ms = 5;\n"
     "    backoff_reset_ms = 6; process = { command = [ \"./backend\", \"--delay-ms\", \"7\" ]; base_port = 6001;\n"
@@ -115,6 +116,14 @@ static void check_values(const struct config *c)
     assert_string_equal(c->strategy.keys[1].name, "x-user-id");
     assert_string_equal(c->strategy.keys[2].name, "user id");
     assert_int_equal(c->strategy.keys[5].source, KEY_CLIENT_IP);
+    assert_int_equal(c->strategy.bounded_load, 1125);
+    assert_int_equal(c->strategy.shadow_sample, 9);
+    assert_int_equal(c->strategy.n_shadows, 2);
+    assert_string_equal(c->strategy.shadows[0].name, "one");
+    assert_null(c->strategy.shadows[0].scheduler.name);
+    assert_string_equal(c->strategy.shadows[0].hash.name, conf_path("h.so"));
+    assert_string_equal(c->strategy.shadows[0].hash.options[1].s, "x");
+    assert_string_equal(c->strategy.shadows[1].probe.name, "");
     assert_int_equal(c->replicas.driver, DRIVER_STATIC);
     assert_int_equal(c->replicas.replacement, REPLACEMENT_SAME);
     assert_int_equal(c->replicas.backoff_reset_ms, 6);
@@ -180,12 +189,12 @@ static void test_members(void **state)
     assert_string_equal(m[0].address, "10.0.0.1:80");
     assert_int_equal(m[0].weight, 1);
     assert_null(m[0].name);
-    assert_int_equal(m[0].place.line, 12);
+    assert_int_equal(m[0].place.line, 13);
     assert_string_equal(m[1].address, "[fd00::1]:81");
     assert_string_equal(m[2].address, "10.0.0.2:80");
     assert_int_equal(m[3].weight, 65535);
     assert_string_equal(m[4].name, "big one");
-    assert_int_equal(m[4].place.line, 14);
+    assert_int_equal(m[4].place.line, 15);
     config_release(c);
 }
 
@@ -373,6 +382,17 @@ static void test_differences(void **state)
                "strategy.hash_options", "");
     check_diff("strategy = { hash_options = { a = 1; }; };",
                "strategy = { hash_options = { a = 1; b = 1; }; };", "strategy.hash_options", "");
+    check_diff("strategy = { bounded_load = 2; };", "strategy = { bounded_load = 2.0; shadow_sample = 0; };",
+               "strategy.shadow_sample", "");
+    const char *one = "strategy = { shadow = ( { name = \"a\"; hash = \"h\"; }, { name = \"b\"; } ); };";
+    check_diff(one, one, "", "");
+    check_diff(one, "strategy = { shadow = ( { name = \"a\"; hash = \"i\"; }, { name = \"b\"; } ); };",
+               "strategy.shadow", "");
+    check_diff(
+        one,
+        "strategy = { shadow = ( { name = \"a\"; hash = \"h\"; }, { name = \"b\"; hash_options = { }; } ); };",
+        "strategy.shadow", "");
+    check_diff(one, "strategy = { shadow = ( { name = \"a\"; hash = \"h\"; } ); };", "strategy.shadow", "");
     check_diff("health = { interval_ms = 100; };",
                "log = { level = \"warn\"; }; workers = 2; listen = [ \":80\" ];",
                "listen workers health.interval_ms log.level", "listen workers");
@@ -424,10 +444,11 @@ static void test_a_merged_one_owns_everything(void **state)
     assert_string_equal(merged->strategy.scheduler.options[1].s, "a \"b\" \\ \n \x01 \xc3\xbc");
     assert_int_equal(merged->replicas.n_members, 5);
     assert_string_equal(merged->replicas.members[4].name, "big one");
-    assert_int_equal(merged->replicas.members[4].place.line, 14);
+    assert_int_equal(merged->replicas.members[4].place.line, 15);
     assert_true(is_name_of(merged, merged->replicas.members[4].place.file));
     assert_true(is_name_of(merged, merged->strategy.hash.options[0].place.file));
     assert_true(is_name_of(merged, merged->strategy.hash.options_place.file));
+    assert_true(is_name_of(merged, merged->strategy.shadows[0].hash.options[0].place.file));
     assert_true(is_name_of(merged, merged->listen.places[0].file));
 
     /* the driver waits, and with it its replicas; what is left is new */

@@ -425,6 +425,43 @@ static void test_all_at_once(void **state)
     free(said);
 }
 
+static void test_ratios_and_candidates(void **state)
+{
+    (void)state;
+    char *said = conf_complaints(conf_write("lb.conf", "strategy = { bounded_load = 0.5; };"));
+    assert_string_equal(said, "lb.conf:1:29: strategy.bounded_load must be 0 or 1.0 to 100.0, not 0.5\n");
+    free(said);
+    said = conf_complaints(conf_write("lb.conf", "strategy = { bounded_load = 1.2345; };"));
+    assert_string_equal(said, "lb.conf:1:29: strategy.bounded_load can have three decimals, not more\n");
+    free(said);
+    said = conf_complaints(conf_write("lb.conf", "strategy = { bounded_load = 100.001; };"));
+    assert_string_equal(said, "lb.conf:1:29: strategy.bounded_load must be 0 or 1.0 to 100.0, not 100.001\n");
+    free(said);
+    said = conf_complaints(conf_write("lb.conf", "strategy = { bounded_load = \"2\"; };"));
+    assert_string_equal(said, "lb.conf:1:29: strategy.bounded_load must be a number, not text\n");
+    free(said);
+    said = conf_complaints(conf_write("lb.conf", "strategy = { shadow = (\n"
+                                                 "  { name = \"a\"; },\n"
+                                                 "  { name = \"a\"; hahs = \"h\"; },\n"
+                                                 "  { hash = \"h.so\"; },\n"
+                                                 "  { name = \"/\"; scheduler = \"\"; probe_options = 3; },\n"
+                                                 "  7 ); };"));
+    assert_string_equal(
+        said,
+        "lb.conf:3:12: strategy.shadow: two candidates are called \"a\"\n"
+        "lb.conf:3:17: strategy.shadow: unknown field \"hahs\" | did you mean \"hash\"?\n"
+        "lb.conf:4:3: strategy.shadow: a candidate needs a name | write { name = \"…\"; … }\n"
+        "lb.conf:4:12: strategy.shadow: hash: plugins of plugin_dir are named without .so | write \"h\", or a path with "
+        "a slash\n"
+        "lb.conf:5:12: strategy.shadow: name: \"/\" has a character that names do not have | a name is made of letters, "
+        "digits, space and _ - . @\n"
+        "lb.conf:5:29: strategy.shadow: scheduler cannot be empty\n"
+        "lb.conf:5:49: strategy.shadow: probe_options must be a group, not an integer | a group is written { name = value; "
+        "}\n"
+        "lb.conf:6:3: each entry of strategy.shadow must be a group, not an integer | a group is written { name = value; }\n");
+    free(said);
+}
+
 /* A caller may want the plugins' problems in the same list: then it gets what could be read. */
 static void test_partial(void **state)
 {
@@ -478,6 +515,7 @@ int main(void)
         KIT_TEST(test_syntax),
         KIT_TEST(test_places_counted_by_hand),
         KIT_TEST(test_all_at_once),
+        KIT_TEST(test_ratios_and_candidates),
         KIT_TEST(test_partial),
         KIT_TEST(test_files_that_cannot_be_read),
     };

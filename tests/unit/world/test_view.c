@@ -1,7 +1,7 @@
 /*
  * test_view.c - a view holds what it names for as long as it lives.
  *
- * Configuration and table are counted here by functions of this file: only their references matter.
+ * Configuration, table and candidates are counted here by functions of this file: only their references matter.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 
 #include "world/config.h"
 #include "world/replica.h"
+#include "world/shadow.h"
 #include "world/strategy.h"
 #include "world/view.h"
 
@@ -38,6 +39,32 @@ void table_retain(struct table *t)
 void table_release(struct table *t)
 {
     table_refs -= t == &table;
+}
+
+static int shadow_refs;
+
+void shadow_retain(struct shadow *s)
+{
+    shadow_refs += s != NULL;
+}
+
+void shadow_release(struct shadow *s)
+{
+    shadow_refs -= s != NULL;
+}
+
+static void test_equipped_view(void **state)
+{
+    (void)state;
+    static struct load *const some_load = (struct load *)&config_refs;
+    table.n_members = 0;
+    struct view *view = view_new(1, 1, &config, &table, NULL, 0);
+    assert_null(view->pools[0].shadow);
+    view_equip(view, (struct shadow *)&table_refs, some_load);
+    assert_int_equal(shadow_refs, 1);
+    assert_ptr_equal(view->pools[0].load, some_load);
+    view_free(view);
+    assert_int_equal(shadow_refs, 0);
 }
 
 static void test_view(void **state)
@@ -91,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view),
         cmocka_unit_test(test_empty_view),
+        cmocka_unit_test(test_equipped_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
