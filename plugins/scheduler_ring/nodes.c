@@ -21,7 +21,6 @@
 #include <string.h>
 
 #define NODES_MAX      (1u << 24)
-#define ATTEMPTS_MAX   1024u
 #define PREFETCH_AHEAD 16u
 
 struct places {
@@ -71,19 +70,25 @@ static uint32_t member_of(const struct nodes *nodes, uint32_t node)
     return low;
 }
 
-/* What the probe is told of a node. Hash and home are computed again: only nodes that collide pay for it. */
-static struct lb_probe_try try_of(const struct places *p, uint32_t node)
+struct lb_probe_try nodes_try(const struct lb_hash *hash, const struct lb_member *member, uint32_t copy,
+                              uint64_t slots)
 {
-    uint32_t member = member_of(p->nodes, node), copy = node - p->nodes->first[member];
-    const struct lb_hash *hash = &p->in->hash;
-    uint64_t value = hash->ops->place(hash->self, &p->in->members[member], copy);
+    uint64_t value = hash->ops->place(hash->self, member, copy);
 
     return (struct lb_probe_try){
-        .home = ring_slot(p->slots, p->mask, value),
+        .home = ring_slot(slots, ring_mask(slots), value),
         .hash2 = lb_hash_mix(hash, value, 1),
-        .slots = p->slots,
+        .slots = slots,
         .copy = copy,
     };
+}
+
+/* Of a node that is being placed. Hash and home are computed again: only nodes that collide pay for it. */
+static struct lb_probe_try try_of(const struct places *p, uint32_t node)
+{
+    uint32_t member = member_of(p->nodes, node);
+
+    return nodes_try(&p->in->hash, &p->in->members[member], node - p->nodes->first[member], p->slots);
 }
 
 /* The first free slot at or after home. What was passed on the way is remembered in skip, so that a thousand
@@ -273,7 +278,7 @@ int nodes_place(const struct lb_build *in, const struct ring_options *o, struct 
         .slots = o->slots,
         .mask = ring_mask(o->slots),
         .dense = o->slots <= o->dense_up_to,
-        .attempts_max = o->slots < ATTEMPTS_MAX ? (uint32_t)o->slots : ATTEMPTS_MAX,
+        .attempts_max = o->slots < RING_ATTEMPTS_MAX ? (uint32_t)o->slots : RING_ATTEMPTS_MAX,
     };
 
     *nodes = (struct nodes){ .n = count(in, o, why), .n_members = in->n_members };

@@ -3,7 +3,7 @@
  *
  * Owns     the layout of the table; scheduler_ring.c makes and frees it.
  * Used by  scheduler_ring.c (answers), nodes.c (decides which slot each virtual node gets), points.c (sorts
- *          and indexes).
+ *          and indexes), explain.c (tells why).
  * Thread   built by one, then read-only.
  *
  * A slot belongs to the first virtual node at or after it, clockwise. So the nodes, sorted by slot, are the
@@ -28,6 +28,13 @@ struct ring_options {
     uint64_t dense_up_to;
 };
 
+/* The virtual nodes, in the order of members and then of copies. Node first[m] + j is copy j of member m. */
+struct nodes {
+    uint32_t n, n_members;
+    uint32_t *first;   /* n_members + 1 */
+    uint32_t *slot_of; /* n, all different once placed */
+};
+
 struct ring {
     uint64_t slots;
     uint64_t mask; /* slots - 1 when that is a power of two, else 0 */
@@ -38,14 +45,21 @@ struct ring {
     unsigned shift;
     uint64_t names; /* a digest of the ring names and of some hashed keys */
     const struct lb_alloc *alloc;
+
+    /* for explain alone: no pick looks at these */
+    struct nodes nodes;
+    struct lb_member *members; /* with their ring names, in one block of member_bytes */
+    size_t member_bytes;
+    struct lb_hash hash;
+    struct lb_probe probe;
 };
 
-/* The virtual nodes, in the order of members and then of copies. Node first[m] + j is copy j of member m. */
-struct nodes {
-    uint32_t n, n_members;
-    uint32_t *first;   /* n_members + 1 */
-    uint32_t *slot_of; /* n, all different once placed */
-};
+/* Points a walk passes before it stops caring about their order; only reached when nearly all members are
+ * tried. */
+#define RING_WALK_MAX 256u
+
+/* Attempts a virtual node makes before it takes the next free slot; at most as many as there are slots. */
+#define RING_ATTEMPTS_MAX 1024u
 
 static inline uint64_t ring_slot(uint64_t slots, uint64_t mask, uint64_t hash)
 {
@@ -65,6 +79,18 @@ void ring_release(const struct lb_alloc *alloc, void *memory);
 int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes,
                 struct lb_error *why);
 void nodes_free(const struct lb_alloc *alloc, struct nodes *nodes);
+
+/* What the probe is told of copy j of a member: its home and second hash, attempt 0. */
+struct lb_probe_try nodes_try(const struct lb_hash *hash, const struct lb_member *member, uint32_t copy,
+                              uint64_t slots);
+
+/* One of the members that are not tried, chosen by the key: where a walk that found nobody ends. LB_NONE when all are
+ * tried. */
+uint32_t ring_any_untried(const struct ring *r, const struct lb_pick *p);
+
+/* The callback explain: see lb_plugin.h. */
+uint32_t ring_explain(const void *table, const struct lb_pick *p, const void *scratch,
+                      const struct lb_explain *say);
 
 /* Fills points, buckets and (when dense) owners of a ring from at least one node. Returns 0, or -1 with why;
  * what was allocated is in the ring either way. */

@@ -20,10 +20,6 @@
 
 #include "ring.h"
 
-/* Points a pick walks past before it stops caring about their order; only reached when nearly all members are
- * tried. */
-#define WALK_MAX 256u
-
 #define DIGEST_KEYS 8u
 
 static const struct lb_option options[] = {
@@ -113,21 +109,41 @@ static void destroy_table(void *table)
     ring_release(alloc, r->points);
     ring_release(alloc, r->buckets);
     ring_release(alloc, r->owners);
+    ring_release(alloc, r->members);
+    nodes_free(alloc, &r->nodes);
     ring_release(alloc, r);
+}
+
+/* Who the members are: explain computes their hashes again. */
+static int keep_members(struct ring *r, const struct lb_build *in, struct lb_error *why)
+{
+    char *names;
+
+    r->member_bytes = in->n_members * sizeof *r->members;
+    for (uint32_t m = 0; m < in->n_members; m++)
+        r->member_bytes += in->members[m].key_len;
+    r->members = ring_alloc(in->alloc, 1, r->member_bytes, why);
+    if (!r->members)
+        return -1;
+    names = (char *)(r->members + in->n_members);
+    for (uint32_t m = 0; m < in->n_members; m++) {
+        r->members[m] = in->members[m];
+        r->members[m].key = names;
+        if (in->members[m].key_len)
+            memcpy(names, in->members[m].key, in->members[m].key_len);
+        names += in->members[m].key_len;
+    }
+    return 0;
 }
 
 static int fill(struct ring *r, const struct lb_build *in, struct lb_error *why)
 {
     const struct ring_options *o = in->self;
     bool dense = o->slots <= o->dense_up_to && in->n_members <= UINT16_MAX;
-    struct nodes nodes;
-    int result;
 
-    if (nodes_place(in, o, &nodes, why))
+    if (keep_members(r, in, why) || nodes_place(in, o, &r->nodes, why))
         return -1;
-    result = points_make(r, &nodes, dense, why);
-    nodes_free(in->alloc, &nodes);
-    return result;
+    return points_make(r, &r->nodes, dense, why);
 }
 
 static int build(const struct lb_build *in, void **table, struct lb_error *why)
@@ -138,7 +154,12 @@ static int build(const struct lb_build *in, void **table, struct lb_error *why)
     if (!r)
         return -1;
     *r = (struct ring){
-        .slots = o->slots, .mask = ring_mask(o->slots), .n_members = in->n_members, .alloc = in->alloc
+        .slots = o->slots,
+        .mask = ring_mask(o->slots),
+        .n_members = in->n_members,
+        .alloc = in->alloc,
+        .hash = in->hash,
+        .probe = in->probe,
     };
     r->names = digest_names(in);
     if (in->n_members > 0 && fill(r, in, why)) {
@@ -175,13 +196,18 @@ static uint32_t any_untried(const uint64_t *tried, uint32_t n, uint64_t random)
     }
 }
 
+uint32_t ring_any_untried(const struct ring *r, const struct lb_pick *p)
+{
+    return any_untried(p->tried, r->n_members, lb_mix64(p->hash));
+}
+
 /* The owner of the key was tried: on clockwise. The walk is bounded; when nearly everybody is tried, the key
  * itself chooses among the last ones, so that they share the work. Kept out of line: it would cost every pick
  * the registers it needs. */
 __attribute__((noinline)) static uint32_t walk_on(const struct ring *r, const struct lb_pick *p,
                                                   uint64_t slot)
 {
-    uint32_t steps = r->n_points < WALK_MAX ? r->n_points : WALK_MAX;
+    uint32_t steps = r->n_points < RING_WALK_MAX ? r->n_points : RING_WALK_MAX;
     uint32_t point = points_find(r, slot);
 
     for (uint32_t step = 0; step < steps; step++, point++) {
@@ -190,7 +216,7 @@ __attribute__((noinline)) static uint32_t walk_on(const struct ring *r, const st
         if (!lb_is_tried(p, point_member(r->points[point])))
             return point_member(r->points[point]);
     }
-    return any_untried(p->tried, r->n_members, lb_mix64(p->hash));
+    return ring_any_untried(r, p);
 }
 
 static uint32_t owner_of(const struct ring *r, uint64_t slot)
@@ -244,6 +270,7 @@ static int inspect(const void *table, struct lb_inspect *out)
     out->bytes +=
         ((size_t)r->n_points + 1) * sizeof *r->points + ((size_t)r->n_buckets + 1) * sizeof *r->buckets;
     out->bytes += r->owners ? r->slots * sizeof *r->owners : 0;
+    out->bytes += r->member_bytes + ((size_t)r->n_members + 1 + r->nodes.n) * sizeof *r->nodes.first;
     /* A sum, so that the multiplications need not wait for each other. No two points are equal. */
     for (uint32_t i = 0; i < r->n_points; i++)
         out->digest += lb_mix64(r->points[i] ^ r->names);
@@ -264,6 +291,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = ring_explain,
 };
 
 static const struct lb_plugin plugin =

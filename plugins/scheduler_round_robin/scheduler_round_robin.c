@@ -246,6 +246,44 @@ static int inspect(const void *table, struct lb_inspect *out)
     return 0;
 }
 
+/* Candidates that explain names: enough to see the order. */
+#define TOLD_MAX 16u
+
+/* The next turns of one worker, as pick would take them; nothing is written. */
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    const struct rotation *r = table;
+    const struct position *seen = scratch;
+    struct position here = *seen;
+    uint64_t random = *p->random;
+    struct lb_pick question = *p;
+    uint32_t turn;
+
+    if (r->n_members == 0) {
+        say->text(say->ctx, "end", "the rotation is empty");
+        return LB_NONE;
+    }
+    say->number(say->ctx, "turns in a cycle", r->n_turns);
+    say->text(say->ctx, "order", "the key plays no part: each worker has its own place in the cycle");
+    if (!here.started)
+        say->text(say->ctx, "place", "not begun: a worker starts at a random turn; this is one of them");
+    question.random = &random;
+    if (!here.started) {
+        here.started = 1;
+        here.turn = (uint32_t)lb_scale(lb_random(&random), r->n_turns);
+    }
+    turn = here.turn;
+    say->number(say->ctx, "turn", turn);
+    for (uint32_t told = 0; told < r->n_turns && told < TOLD_MAX; told++) {
+        uint32_t member = r->turns ? r->turns[turn] : turn;
+
+        say->member(say->ctx, lb_is_tried(p, member) ? "skipped" : "candidate", member);
+        turn = turn + 1 == r->n_turns ? 0 : turn + 1;
+    }
+    return r->turns ? pick_weighted(r, &question, &here) : pick_equal(r, &question, &here);
+}
+
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .build = build,
@@ -253,6 +291,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

@@ -1,0 +1,98 @@
+/*
+ * scheduler_random.c - by chance, the heavier ones more often.
+ *
+ * Owns     tables: the columns of the alias method.
+ * Used by  the balancer, through lb_plugin_entry.
+ * Uses     ../common/alias.h; the worker's random state.
+ * Thread   build: builder thread. pick: any worker. destroy: control thread. A table is never written after
+ *          build.
+ *
+ * Source      Walker's alias method, 1977; see alias.h.
+ * Guarantees  Each pick is independent of all others, with probability exactly weight / sum of weights (but
+ *             for 2^-64). Workers and balancers need not know of each other: no herd forms.
+ * Cost        A random number and a load a pick; 16 bytes a member.
+ * Not when    requests differ much in length or replicas are near their limits: by chance alone, the fullest
+ *             of N members has sqrt(2 m ln N) more than the mean m. Two choices (scheduler_p2c) cost as
+ *             little and leave a difference of 3.
+ */
+#include "lb_plugin.h"
+
+#include "../common/alias.h"
+#include "../common/untried.h"
+
+struct lottery {
+    struct alias alias;
+    uint64_t names;
+    const struct lb_alloc *alloc;
+};
+
+static const char what[] = "the columns of a random choice";
+
+static int build(const struct lb_build *in, void **table, struct lb_error *why)
+{
+    struct lottery *t = build_alloc(in->alloc, 1, sizeof *t, what, why);
+
+    if (!t)
+        return -1;
+    *t = (struct lottery){ .names = build_digest(in), .alloc = in->alloc };
+    if (alias_make(&t->alias, in, what, why)) {
+        build_free(in->alloc, t);
+        return -1;
+    }
+    *table = t;
+    return 0;
+}
+
+static void destroy_table(void *table)
+{
+    struct lottery *t = table;
+    const struct lb_alloc *alloc = t->alloc;
+
+    alias_free(alloc, &t->alias);
+    build_free(alloc, t);
+}
+
+/* Draws again when a tried one is drawn: what is left keeps its proportions. */
+static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+{
+    const struct lottery *t = table;
+    uint32_t member;
+
+    (void)scratch;
+    if (t->alias.n == 0)
+        return LB_NONE;
+    member = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
+    return member != LB_NONE ? member : untried_any(p->tried, t->alias.n, lb_random(p->random));
+}
+
+static int inspect(const void *table, struct lb_inspect *out)
+{
+    const struct lottery *t = table;
+
+    out->bytes = sizeof *t + alias_bytes(&t->alias);
+    out->slot_owner = LB_NONE;
+    out->digest = t->names;
+    if (out->shares && t->alias.n > 0) {
+        alias_share(&t->alias, out->shares);
+        out->exact = 1;
+    }
+    return 0;
+}
+
+static const struct lb_scheduler_ops ops = {
+    .struct_size = sizeof ops,
+    .build = build,
+    .pick = pick,
+    .inspect = inspect,
+    .destroy_table = destroy_table,
+};
+
+static const struct lb_plugin plugin =
+    LB_PLUGIN(LB_SCHEDULER, "scheduler_random", "1.0", "by chance, in proportion to weights", LB_CAP_WEIGHTS,
+              NULL, &ops);
+
+LB_EXPORT const struct lb_plugin *lb_plugin_entry(uint32_t host_abi)
+{
+    (void)host_abi;
+    return &plugin;
+}
