@@ -1,21 +1,15 @@
 /*
  * fuzz_chunk.c - libFuzzer on the decoder of the chunked coding.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Icore -Iinclude -o fuzz_chunk \
- *         tests/fuzz/fuzz_chunk.c core/path/{octet,chunk}.c
- *
  * The first octet says how long the pieces are in which the rest is fed. A fault is a crash, an outcome that
  * depends on the pieces, or progress that does not add up.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "fuzz/fuzz.h"
 #include "path/chunk.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct outcome {
     enum chunk_result result;
@@ -23,18 +17,9 @@ struct outcome {
     uint64_t digest; /* of the data */
 };
 
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void take_piece(struct chunk *c, const char *bytes, size_t len, struct outcome *out)
 {
-    char *copy = malloc(len ? len : 1);
-    demand(copy != NULL);
-    if (len)
-        memcpy(copy, bytes, len);
+    char *copy = fuzz_copy(bytes, len);
     size_t at = 0;
     do {
         size_t used = 0, data_len = 0;

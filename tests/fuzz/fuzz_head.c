@@ -1,43 +1,28 @@
 /*
  * fuzz_head.c - libFuzzer on the head parser and on what is sent on.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Icore -Iinclude -o fuzz_head \
- *         tests/fuzz/fuzz_head.c core/path/{octet,authority,head,head_fields,forward}.c
- *
  * The first octet chooses: bit 0 a reply, bit 1 tight limits, bits 2-7 where the bytes are cut in two. A
  * fault is a crash, an outcome that depends on the cut, or a head that means something else at the next hop.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "fuzz/fuzz.h"
 #include "path/forward.h"
 #include "path/head.h"
 
 #define FIELDS 64
 #define ROOM   200000
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 struct parsed {
     struct head head;
     struct head_field fields[FIELDS + 8]; /* what we add must fit when it is read again */
 };
 
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static int feed(struct parsed *p, bool is_reply, const char *bytes, size_t len)
 {
-    char *copy = malloc(len ? len : 1);
-    demand(copy != NULL);
-    if (len)
-        memcpy(copy, bytes, len);
+    char *copy = fuzz_copy(bytes, len);
     int result = is_reply ? head_parse_reply(&p->head, copy, len) : head_parse_request(&p->head, copy, len);
     free(copy);
     return result;
