@@ -50,6 +50,7 @@ struct control {
     struct config *config; /* of the start; publish.h knows the one in force */
 
     struct vetting *vetting; /* borrowed */
+    struct builder *trials;  /* the thread that waits for vettings */
     struct builder *builder;
     struct publish *publish;
     struct reload *reload;
@@ -111,9 +112,10 @@ struct control *control_new(struct config *config, struct vetting *vetting)
     c->config = config;
     c->vetting = vetting;
     watch(c);
+    c->trials = builder_new(&c->mailbox);
     c->builder = builder_new(&c->mailbox);
     c->publish = publish_new(base, c->builder);
-    c->reload = reload_new(c->builder, c->publish, vetting, apply, c);
+    c->reload = reload_new(c->trials, c->builder, c->publish, vetting, apply, c);
     routes_init(&c->routes);
     return c;
 }
@@ -245,8 +247,8 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
     c->routes.step_names = step_names;
     c->routes.started_ns = clock_now_ns();
 
-    if (builder_start(c->builder) != 0)
-        return fail(c, 1, "cannot start the builder thread");
+    if (builder_start(c->trials) != 0 || builder_start(c->builder) != 0)
+        return fail(c, 1, "cannot start the builder threads");
     char why[256];
     struct supervisor_hooks up = { c, hook_rotation_changed, hook_forget, hook_stopped };
     c->supervisor = supervisor_open(c->base, c->config, n_workers, &up, why, sizeof why);
@@ -412,7 +414,8 @@ void control_free(struct control *c)
     if (c->supervisor)
         supervisor_close(c->supervisor);
     routes_close(&c->routes);
-    vetting_cancel(c->vetting); /* the builder may be waiting for it */
+    vetting_cancel(c->vetting); /* somebody may be waiting for it */
+    builder_free(c->trials);
     builder_free(c->builder);
     burn_mail(c);
     reload_free(c->reload);

@@ -4,9 +4,11 @@
  * Owns     the run under way, and those who wait for it.
  * Used by  control.c, routes.c.
  * Uses     builder.h, publish.h, roster.h, vetting.h, reload_answer.h; world/config.h, world/strategy.h, world/plugin.h.
- * Thread   control; run_work alone runs on the builder thread.
+ * Thread   control; trial_work alone runs on the thread for trials, run_work on the builder's.
  *
- * A run holds a reference to everything it compares with, so that nothing can go away under the builder.
+ * A run has two errands. The trial reads lb.conf and waits until its plugins have shown, in another process, that they
+ * behave; that may take seconds, and the builder builds for others meanwhile. Then the builder makes the strategy and its
+ * table. A run holds a reference to everything it compares with, so that nothing can go away under either thread.
  */
 #include "control/reload.h"
 
@@ -74,7 +76,7 @@ struct run {
 };
 
 struct reload {
-    struct builder *builder;
+    struct builder *trials, *builder;
     struct publish *publish;
     struct vetting *vetting;
     reload_applied_fn applied;
@@ -86,10 +88,11 @@ struct reload {
 
 static void start(struct reload *r);
 
-struct reload *reload_new(struct builder *builder, struct publish *publish, struct vetting *vetting,
-                          reload_applied_fn applied, void *ctx)
+struct reload *reload_new(struct builder *trials, struct builder *builder, struct publish *publish,
+                          struct vetting *vetting, reload_applied_fn applied, void *ctx)
 {
     struct reload *r = mem_zero(1, sizeof *r);
+    r->trials = trials;
     r->builder = builder;
     r->publish = publish;
     r->vetting = vetting;
@@ -111,23 +114,48 @@ void reload_ask(struct reload *r, const char *who, reload_done_fn done, void *ar
         start(r);
 }
 
-/* ------------------------------------------------------------------ on the builder thread */
+/* ------------------------------------------------------------------ on the other threads */
 
 static bool is_same_strategy(const struct strategy *a, const struct strategy *b)
 {
     return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
 }
 
-/* Vetted, with the replicas there are. */
-static void make_strategies(struct run *run, const struct config *config)
+static struct vetting_visit visit_of(const struct run *run)
 {
-    struct vetting_visit visit = { .vetting = run->r->vetting,
+    return (struct vetting_visit){ .vetting = run->r->vetting,
                                    .members = run->rotation.members,
                                    .n_members = run->rotation.n,
                                    .has_old = true };
-    run->strategy = vetting_make(&visit, config, &run->problems);
-    run->made = shadow_set_make(config, vetting_make_candidate, &visit, &run->problems);
+}
+
+/* Reads the configuration, and has its plugins tried out with the replicas there are. */
+static void trial_work(struct letter_built *built)
+{
+    struct run *run = (struct run *)built;
+    run->loaded = config_load_partial(run->config_before->path, &run->problems);
+    if (!run->loaded)
+        return;
+    if (run->problems.count == 0) {
+        run->changed = config_diff(run->config_before, run->loaded, &run->restart);
+        run->config = config_merge_running(run->config_before, run->loaded);
+    }
+    /* One with mistakes will not run; what its plugins think of it belongs to the same list. */
+    const struct config *config = run->config ? run->config : run->loaded;
+    struct vetting_visit visit = visit_of(run);
+    vetting_try(&visit, config, &run->problems);
+    shadow_set_release(shadow_set_make(config, vetting_try_candidate, &visit, &run->problems));
+    config_sort_problems(config, &run->problems, 0);
     run->vet_ns = visit.vet_ns;
+}
+
+/* What has just passed is not tried again, unless a file was overwritten since. */
+static void make_strategies(struct run *run)
+{
+    struct vetting_visit visit = visit_of(run);
+    run->strategy = vetting_make(&visit, run->config, &run->problems);
+    run->made = shadow_set_make(run->config, vetting_make_candidate, &visit, &run->problems);
+    run->vet_ns += visit.vet_ns;
 }
 
 static void build_table(struct run *run)
@@ -153,17 +181,7 @@ static void build_candidates(struct run *run, struct table *next)
 static void run_work(struct letter_built *built)
 {
     struct run *run = (struct run *)built;
-    run->loaded = config_load_partial(run->config_before->path, &run->problems);
-    if (!run->loaded)
-        return;
-    if (run->problems.count) { /* it will not run; what its plugins think of it belongs to the same list */
-        make_strategies(run, run->loaded);
-        config_sort_problems(run->loaded, &run->problems, 0);
-        return;
-    }
-    run->changed = config_diff(run->config_before, run->loaded, &run->restart);
-    run->config = config_merge_running(run->config_before, run->loaded);
-    make_strategies(run, run->config);
+    make_strategies(run);
     if (!run->strategy || !run->made) {
         config_sort_problems(run->config, &run->problems, 0);
         return;
@@ -181,10 +199,39 @@ static void run_work(struct letter_built *built)
 
 /* ------------------------------------------------------------------ a run */
 
+/* Takes hold of what is in force. */
+static void hold(struct run *run)
+{
+    struct publish *publish = run->r->publish;
+    run->config_before = publish_config(publish);
+    config_retain(run->config_before);
+    run->strategy_before = publish_strategy(publish);
+    strategy_retain(run->strategy_before);
+    run->table_before = publish_table(publish);
+    table_retain(run->table_before);
+    run->set_before = candidates_set(publish_candidates(publish));
+    shadow_set_retain(run->set_before);
+    run->shadow_before = candidates_last(publish_candidates(publish));
+    if (run->shadow_before)
+        shadow_retain(run->shadow_before);
+    run->n_workers = publish_count_workers(publish);
+    publish_roster(publish, &run->rotation);
+}
+
+static void let_go(struct run *run)
+{
+    roster_free(&run->rotation);
+    shadow_release(run->shadow_before);
+    shadow_set_release(run->set_before);
+    table_release(run->table_before);
+    strategy_release(run->strategy_before);
+    config_release(run->config_before);
+}
+
 static void run_drop(struct letter_built *built)
 {
     struct run *run = (struct run *)built;
-    roster_free(&run->rotation);
+    let_go(run);
     if (run->table)
         table_release(run->table);
     if (run->strategy)
@@ -196,11 +243,6 @@ static void run_drop(struct letter_built *built)
     shadow_release(run->shadow);
     shadow_set_release(run->set);
     shadow_set_release(run->made);
-    shadow_release(run->shadow_before);
-    shadow_set_release(run->set_before);
-    table_release(run->table_before);
-    strategy_release(run->strategy_before);
-    config_release(run->config_before);
     problems_free(&run->problems);
     if (run->changed)
         config_names_free(run->changed);
@@ -359,27 +401,30 @@ static void run_done(struct letter_built *built)
     publish_apply(run->r->publish, &change);
 }
 
+/* The plugins behave, or are not asked any further. Replicas may have come and gone meanwhile. */
+static void trial_done(struct letter_built *built)
+{
+    struct run *run = (struct run *)built;
+    if (run->problems.count) {
+        refuse(run);
+        return;
+    }
+    let_go(run);
+    hold(run);
+    run->built.work = run_work;
+    run->built.done = run_done;
+    builder_post(run->r->builder, &run->built);
+}
+
 static void start(struct reload *r)
 {
     struct run *run = mem_zero(1, sizeof *run);
-    run->built = (struct letter_built){ .work = run_work, .done = run_done, .drop = run_drop };
+    run->built = (struct letter_built){ .work = trial_work, .done = trial_done, .drop = run_drop };
     run->r = r;
-    run->config_before = publish_config(r->publish);
-    config_retain(run->config_before);
-    run->strategy_before = publish_strategy(r->publish);
-    strategy_retain(run->strategy_before);
-    run->table_before = publish_table(r->publish);
-    table_retain(run->table_before);
-    run->set_before = candidates_set(publish_candidates(r->publish));
-    shadow_set_retain(run->set_before);
-    run->shadow_before = candidates_last(publish_candidates(r->publish));
-    if (run->shadow_before)
-        shadow_retain(run->shadow_before);
-    run->n_workers = publish_count_workers(r->publish);
-    publish_roster(r->publish, &run->rotation);
     run->moved = -1;
+    hold(run);
     r->run = run;
-    builder_post(r->builder, &run->built);
+    builder_post(r->trials, &run->built);
 }
 
 /* ------------------------------------------------------------------ who asks */

@@ -26,9 +26,10 @@ struct vetting;
 /* A configuration is in force on every worker. */
 typedef void (*reload_applied_fn)(void *ctx, struct config *before, struct config *now);
 
-/* All is borrowed, and lives longer. */
-struct reload *reload_new(struct builder *builder, struct publish *publish, struct vetting *vetting,
-                          reload_applied_fn applied, void *ctx);
+/* All is borrowed, and lives longer. trials is the thread that waits for vettings, while builder builds tables for others;
+ * it may be the same one. */
+struct reload *reload_new(struct builder *trials, struct builder *builder, struct publish *publish,
+                          struct vetting *vetting, reload_applied_fn applied, void *ctx);
 
 /* status is 200 or 422, body the JSON of CONTRACT 5. */
 typedef void (*reload_done_fn)(void *arg, int status, const char *body, size_t body_len);

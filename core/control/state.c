@@ -49,6 +49,11 @@ static json_t *render_plugin(const struct plugin *plugin)
     return json_any_text(plugin ? plugin->info->name : NULL);
 }
 
+static json_t *render_version(const struct plugin *plugin)
+{
+    return json_any_text(plugin ? plugin->info->version : NULL);
+}
+
 static json_t *render_value(const struct lb_option *option, const union lb_value *value)
 {
     switch (option->type) {
@@ -93,6 +98,11 @@ static json_t *render_strategy(const struct routes *r)
     put(out, "scheduler", render_plugin(s->scheduler));
     put(out, "hash", render_plugin(s->hash));
     put(out, "probe", render_plugin(s->probe));
+    json_t *versions = json_object();
+    put(versions, "scheduler", render_version(s->scheduler));
+    put(versions, "hash", render_version(s->hash));
+    put(versions, "probe", render_version(s->probe));
+    put(out, "versions", versions);
     json_t *options = json_object();
     put(options, "scheduler", render_options(s->scheduler, s->values[0]));
     put(options, "hash", render_options(s->hash, s->values[1]));

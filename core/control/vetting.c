@@ -244,22 +244,37 @@ static bool is_whole(const struct strategy_source *source)
     return true;
 }
 
-static struct strategy *make(struct vetting_visit *visit, const struct strategy_source *source,
-                             const struct config *config, bool is_candidate, struct problems *problems)
+/* The report of whoever passes, now or before; NULL with problems. */
+static const struct vet_report *vet(struct vetting_visit *visit, const struct strategy_source *source,
+                                    const struct config *config, bool is_candidate, struct problems *problems)
 {
+    const struct vet_report *report;
     struct vet_report fresh;
     uint64_t key[2];
-    size_t before = problems->count;
 
-    if (!has_files(source))
-        return strategy_compose(source, problems); /* says what is missing; there is no code */
+    if (!has_files(source)) {
+        strategy_compose(source, problems); /* says what is missing; there is no code */
+        return NULL;
+    }
     make_key(source, key);
-    const struct vet_report *report = is_whole(source) ? find_passed(visit->vetting, key) : NULL;
+    report = is_whole(source) ? find_passed(visit->vetting, key) : NULL;
     if (!report && try_on_members(visit, source, config, is_candidate, &fresh, problems))
         report = remember(visit->vetting, key, &fresh);
-    if (!report || before > 0)
-        return NULL;
-    struct strategy *s = strategy_compose(source, problems);
+    return report;
+}
+
+static struct strategy *make(struct vetting_visit *visit, const struct config *config, bool is_candidate,
+                             struct problems *problems)
+{
+    struct strategy_source source;
+    struct strategy *s = NULL;
+    size_t before = problems->count;
+
+    strategy_read(&source, config);
+    const struct vet_report *report = vet(visit, &source, config, is_candidate, problems);
+    if (report && before == 0)
+        s = strategy_compose(&source, problems);
+    strategy_source_close(&source);
     if (s) {
         s->vet = mem_alloc(sizeof *s->vet);
         *s->vet = *report;
@@ -267,23 +282,33 @@ static struct strategy *make(struct vetting_visit *visit, const struct strategy_
     return s;
 }
 
-static struct strategy *read_and_make(struct vetting_visit *visit, const struct config *config,
-                                      bool is_candidate, struct problems *problems)
-{
-    struct strategy_source source;
-    strategy_read(&source, config);
-    struct strategy *s = make(visit, &source, config, is_candidate, problems);
-    strategy_source_close(&source);
-    return s;
-}
-
 struct strategy *vetting_make(struct vetting_visit *visit, const struct config *config,
                               struct problems *problems)
 {
-    return read_and_make(visit, config, false, problems);
+    return make(visit, config, false, problems);
 }
 
 struct strategy *vetting_make_candidate(void *ctx, const struct config *config, struct problems *problems)
 {
-    return read_and_make(ctx, config, true, problems);
+    return make(ctx, config, true, problems);
+}
+
+static void try_only(struct vetting_visit *visit, const struct config *config, bool is_candidate,
+                     struct problems *problems)
+{
+    struct strategy_source source;
+    strategy_read(&source, config);
+    vet(visit, &source, config, is_candidate, problems);
+    strategy_source_close(&source);
+}
+
+void vetting_try(struct vetting_visit *visit, const struct config *config, struct problems *problems)
+{
+    try_only(visit, config, false, problems);
+}
+
+struct strategy *vetting_try_candidate(void *ctx, const struct config *config, struct problems *problems)
+{
+    try_only(ctx, config, true, problems);
+    return NULL;
 }

@@ -4,7 +4,7 @@
  * Owns     the verdicts so far, and the one process that is trying something out now.
  * Used by  control.c and reload.c (every strategy they make), main.c (-t).
  * Uses     vetting_child.h for the process; world/strategy.h, world/vet.h.
- * Thread   new, free: control. make: one thread at a time; the builder once it runs. cancel: any.
+ * Thread   new, free: control. try and make: one thread at a time (a reload's trial thread, then its builder). cancel: any.
  *
  * A strategy's files are read once. What was read is tried out by another process (world/vet.h) with the options as
  * written; only then are exactly these bytes mapped here. Who passed is remembered by bytes and options and not asked
@@ -44,7 +44,12 @@ struct vetting_visit {
 struct strategy *vetting_make(struct vetting_visit *visit, const struct config *config,
                               struct problems *problems);
 
+/* Tries out now what vetting_make would have to try out later; maps nothing. What is wrong is added to problems. */
+void vetting_try(struct vetting_visit *visit, const struct config *config, struct problems *problems);
+
 /* The same for a candidate (shadow_make_fn; ctx is the visit), which may refuse the members there are. */
 struct strategy *vetting_make_candidate(void *ctx, const struct config *config, struct problems *problems);
+struct strategy *vetting_try_candidate(void *ctx, const struct config *config,
+                                       struct problems *problems); /* NULL */
 
 #endif

@@ -51,7 +51,7 @@ static int open_admin(void **state)
     char why[256];
     s = stage_open(CONF);
     routes = (struct routes){ .base = s->base, .publish = s->publish, .workers = s->reach };
-    routes.reload = reload_new(s->builder, s->publish, s->vetting, note_applied, NULL);
+    routes.reload = reload_new(s->builder, s->builder, s->publish, s->vetting, note_applied, NULL);
     routes_init(&routes);
     struct config config = *s->config;
     config.admin = (char *)(uintptr_t) "127.0.0.1:0";

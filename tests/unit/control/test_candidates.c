@@ -48,7 +48,7 @@ static int set_up(void **state)
 {
     (void)state;
     s = stage_open(CONF(PLAIN, ""));
-    r = reload_new(s->builder, s->publish, s->vetting, note_applied, NULL);
+    r = reload_new(s->builder, s->builder, s->publish, s->vetting, note_applied, NULL);
     stage_join(s, "Server 1", "Server 1");
     stage_join(s, "Server 2", "Server 2");
     stage_join(s, "Server 3", "Server 3");

@@ -60,7 +60,7 @@ static int open_ring(void **state)
 {
     (void)state;
     s = stage_open(RING("hash_murmur"));
-    r = reload_new(s->builder, s->publish, s->vetting, note_applied, NULL);
+    r = reload_new(s->builder, s->builder, s->publish, s->vetting, note_applied, NULL);
     n_applied = 0;
     stage_join(s, "Server 1", "Server 1");
     stage_join(s, "Server 2", "Server 2");

@@ -24,6 +24,13 @@
 #include "world/strategy.h"
 #include "world/vet.h"
 
+/* A sanitizer may notice before the processor does, and ends it another way. */
+#ifdef RM_SANITIZED
+#define CRASHED "crashed (SIG"
+#else
+#define CRASHED "crashed (SIGSEGV)"
+#endif
+
 #define BAD(name_) RM_TEST_PLUGIN_DIR "/" name_ ".so"
 
 static const struct kit_part ring = { "scheduler_ring", "slots=512 virtual_nodes=9" };
@@ -191,17 +198,18 @@ static void test_stuck_is_told(void **state)
 
 static const struct {
     const char *name, *said; /* after the path, and before what still runs */
+    const char *where;       /* NULL: said says it all */
 } bad[] = {
-    { "hash_crash_in_entry", "crashed (SIGSEGV) while it was loaded" },
+    { "hash_crash_in_entry", CRASHED, " while it was loaded" },
     { "hash_not_pure", "gives the key \"668280\" another number when asked again; key must be pure" },
     { "hash_by_address",
       "puts copy 15 of member \"Server 24\" somewhere else when asked again; place must be pure" },
-    { "hash_reads_on", "crashed (SIGSEGV) in key" },
+    { "hash_reads_on", CRASHED, " in key" },
     { "hash_long_ops",
       "its struct lb_hash_ops is 4096 bytes, and ABI 1.0 has only 48; set struct_size with sizeof" },
     { "probe_outside",
       "names slot 513 of a ring that has 512 (at home 0, attempt 1); at must answer with 0 to slots - 1" },
-    { "scheduler_crash_in_pick", "crashed (SIGSEGV) in pick, with 3 members" },
+    { "scheduler_crash_in_pick", CRASHED, " in pick, with 3 members" },
     { "scheduler_loop_in_build", "it was still in build, with 3 members; it loops" },
     { "scheduler_loop_in_place", "it was still in build, with 3 members; it loops" },
     { "scheduler_loop_in_pick", "it was still in pick, with 3 members; it loops" },
@@ -218,7 +226,7 @@ static const struct {
     { "scheduler_wrong_shares",
       "inspect gives shares that add up to 1.500000 over 3 members; they must add up to 1" },
     { "scheduler_inspect_overrun", "writes past struct lb_inspect in inspect, which is" },
-    { "scheduler_keeps_members", "crashed (SIGSEGV) in pick, with 3 members" },
+    { "scheduler_keeps_members", CRASHED, " in pick, with 3 members" },
     { "scheduler_exits", "ended the process with exit code 0 in pick, with 3 members; a plugin returns" },
     { "scheduler_refuses",
       "refuses an empty membership, and that is how every balancer begins: scheduler_refuses refuses "
@@ -250,6 +258,7 @@ static void check_refusal(size_t i, bool has_old)
     assert_null(make_with(&visit, path, &said));
     bool ends_so = strlen(said) > strlen(ending) && strcmp(said + strlen(said) - strlen(ending), ending) == 0;
     bool is_right = strstr(said, path) && strstr(said, bad[i].said) && is_one_sentence(said);
+    is_right = is_right && (!bad[i].where || strstr(said, bad[i].where));
     bool is_mistake = strcmp(bad[i].name, "hash_long_ops") == 0; /* found by reading, not by trying */
     if (!is_right || ends_so != (has_old && !is_mistake))
         print_error("%s: said \"%s\"\n", bad[i].name, said);

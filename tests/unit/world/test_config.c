@@ -28,7 +28,7 @@ static const char everything[] =
     "    key = [ \"cookie:Session\", \"header:X-User-Id\", \"query:user id\", \"path\", \"uri\", \"client_ip\" ];\n"
     "    scheduler_options = { slots = 4294967296L; name = \"a \\\"b\\\" \\\\ \\n \\x01 \xc3\xbc\"; };\n"
     "    hash_options = { f = 0.1; g = 1.0; h = -2.5e-300; i = -1; k = 0x10; yes = true; no = FALSE; };\n"
-    "    probe_options = { z = 9223372036854775807L; }; bounded_load = 1.125; vet_timeout_ms = 19; shadow_sample = 9; shadow = (\n"
+    "    probe_options = { z = 9223372036854775807L; }; bounded_load = 1.125; vet_timeout_ms = 1900; vet_memory_mib = 190; shadow_sample = 9; shadow = (\n"
     "    { name = \"one\"; hash = \"./h.so\"; hash_options = { a = 1; b = \"x\"; }; }, { name = \"two\"; probe = \"\"; } ); };\n"
     "replicas = { driver = \"static\"; count = 7; max = 77; name = \"S{n}\"; replacement = \"same\";\n"
     "    add_timeout_ms = 1; stop_timeout_ms = 2; drain_timeout_ms = 3; backoff_min_ms = 4; backoff_max_ms = 5;\n"
