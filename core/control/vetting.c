@@ -224,7 +224,8 @@ static bool try_on_members(struct vetting_visit *visit, const struct strategy_so
     bool passed = try_out(visit, &order, config, report, problems);
     free(order.members);
     free_expected(&expected);
-    /* The copies that were made belong to the files, which are the source's: nothing else of order is to be freed. */
+    /* The copies that were made belong to the files, which are the source's: nothing else of order is to be
+     * freed. */
     return passed;
 }
 

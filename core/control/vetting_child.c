@@ -3,13 +3,14 @@
  *
  * Owns     the process from its start to its end, and the page it shares with us.
  * Used by  vetting.c.
- * Uses     world/vet.h, world/vet_order.h, world/plugin.h; Linux: memfd, pidfd_open (5.3), waitid on a pidfd (5.4).
+ * Uses     world/vet.h, world/vet_order.h, world/plugin.h; Linux: memfd, pidfd_open (5.3).
  * Thread   one at a time.
  *
- * posix_spawn runs nothing of ours between fork and exec, so it does not matter that other threads hold locks. The process
- * gets the page, the copies of the plugins and /dev/null, and nothing else that is open here: no listener, no client. Its
- * limits it sets itself, before it maps a plugin; the clock is here. Time is measured in what it used of a processor, so
- * that a busy machine refuses nobody; by the clock it has five times as long, for those that sleep.
+ * posix_spawn runs nothing of ours between fork and exec, so it does not matter that other threads hold
+ * locks. The process gets the page, the copies of the plugins and /dev/null, and nothing else that is open
+ * here: no listener, no client. Its limits it sets itself, before it maps a plugin; the clock is here. Time
+ * is measured in what it used of a processor, so that a busy machine refuses nobody; by the clock it has five
+ * times as long, for those that sleep.
  */
 #include "control/vetting_child.h"
 
@@ -126,8 +127,8 @@ static bool give(struct run *r, struct vet_order *order)
     return given;
 }
 
-/* Variables that the process gets with additions: under a sanitizer a crash is to look like one, and no leak is to be
- * looked for in a process that leaves without tidying up. */
+/* Variables that the process gets with additions: under a sanitizer a crash is to look like one, and no leak
+ * is to be looked for in a process that leaves without tidying up. */
 static const char *const added_to[] = {
 #ifdef RM_SANITIZED
     "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",

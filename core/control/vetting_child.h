@@ -38,9 +38,10 @@ struct vetting_end {
     uint64_t mapping_size;
 };
 
-/* Runs the program until it has ended, or was ended for its time (cpu_ms of the order, VETTING_WALL_FACTOR times as long by
- * the clock), for its memory, or since cancel became readable. The order's files get their copies, its parent is filled in. Afterwards the process is gone, reaped, with all that it may
- * have started in its group. end is to be freed in any case. */
+/* Runs the program until it has ended, or was ended for its time (cpu_ms of the order, VETTING_WALL_FACTOR
+ * times as long by the clock), for its memory, or since cancel became readable. The order's files get their
+ * copies, its parent is filled in. Afterwards the process is gone, reaped, with all that it may have started
+ * in its group. end is to be freed in any case. */
 void vetting_child_run(const char *program, struct vet_order *order, int cancel, struct vetting_end *end);
 void vetting_end_free(struct vetting_end *end);
 

@@ -6,8 +6,9 @@
  * Uses     vetting_child.h, world/vet.h, world/vet_order.h, jansson.
  * Thread   see vetting_text.h.
  *
- * A refusal names the file, what it did, where, and that the strategy before still runs. Of a process that died the page
- * tells the last call; what stands there was written by a plugin's process, so every number is looked at before it is used.
+ * A refusal names the file, what it did, where, and that the strategy before still runs. Of a process that
+ * died the page tells the last call; what stands there was written by a plugin's process, so every number is
+ * looked at before it is used.
  */
 #include "control/vetting_text.h"
 

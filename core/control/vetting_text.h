@@ -18,8 +18,8 @@ struct vet_order;
 struct vet_report;
 struct vetting_end;
 
-/* Adds what a trial that was not passed has found: one sentence, at the place where lb.conf names the plugin, or every
- * mistake in the options at its own. */
+/* Adds what a trial that was not passed has found: one sentence, at the place where lb.conf names the plugin,
+ * or every mistake in the options at its own. */
 void vetting_tell(const struct vetting_end *end, const struct vet_order *order, const struct config *config,
                   bool has_old, struct problems *problems);
 

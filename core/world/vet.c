@@ -3,11 +3,12 @@
  *
  * Owns     the order of the trial.
  * Used by  main.c of each program that can be started with VET_ARGUMENT.
- * Uses     vet_order.h (what to try), vet_watch.h (sees each call), vet_exercise.h (the trials), plugin.h, strategy.h.
+ * Uses     vet_order.h (what to try), vet_watch.h (sees each call), vet_exercise.h (the trials), plugin.h,
+ *          strategy.h.
  * Thread   the process has one.
  *
- * Load, make twice, ask hash and probe, build and ask tables, measure, take everything apart again. Whoever started the
- * process holds the other end of the page, and the clock.
+ * Load, make twice, ask hash and probe, build and ask tables, measure, take everything apart again. Whoever
+ * started the process holds the other end of the page, and the clock.
  */
 #include "world/vet.h"
 

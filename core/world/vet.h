@@ -2,15 +2,16 @@
  * vet.h - a strategy is tried out before it may serve: in a process of its own, which may crash.
  *
  * Owns     the page that the process and the one that started it share.
- * Used by  control/vetting.c (starts the process, reads the page), main.c (is the process), strategy.c (keeps a report).
+ * Used by  control/vetting.c (starts the process, reads the page), main.c (is the process), strategy.c (keeps
+ *          a report).
  * Uses     strategy.h, plugin.h; vet_*.c do the trying.
- * Thread   the process has one. The page is written by it alone; the other side reads what was written when it has ended,
- *          and, should that be an early end, where it was.
+ * Thread   the process has one. The page is written by it alone; the other side reads what was written when
+ *          it has ended, and, should that be an early end, where it was.
  *
- * The started process finds a memfd at descriptor VET_FD: first the page, then the order (vet_order.h). It maps the plugins,
- * makes the strategy twice, builds tables and asks them, and notes before each call into a plugin which one it is. The
- * first thing that a plugin does wrong ends it. What it says is not to be trusted further than that: a plugin that wants
- * to lie can write on the page, too.
+ * The started process finds a memfd at descriptor VET_FD: first the page, then the order (vet_order.h). It
+ * maps the plugins, makes the strategy twice, builds tables and asks them, and notes before each call into a
+ * plugin which one it is. The first thing that a plugin does wrong ends it. What it says is not to be trusted
+ * further than that: a plugin that wants to lie can write on the page, too.
  */
 #ifndef WORLD_VET_H
 #define WORLD_VET_H
@@ -83,8 +84,8 @@ struct vet_page {
 
     atomic_bool started; /* the order could be read */
 
-    /* Where it is: part << 16 | call << 1 | inside. outer is the call that the host made, at the innermost: build may ask
-     * the hash. calls rises with each; members is the size of the membership in work. */
+    /* Where it is: part << 16 | call << 1 | inside. at is the innermost call, outer the one that the host made:
+     * build may ask the hash. calls rises with each; members is the size of the membership in work. */
     atomic_uint at, outer, members;
     atomic_ulong calls;
 
@@ -105,8 +106,8 @@ struct vet_page {
 /* "in pick". Any thread. */
 const char *vet_call_text(unsigned call);
 
-/* What a program that was started with VET_ARGUMENT as its only argument does. Never returns to what it did before: the
- * code it returns is for exit. */
+/* What a program that was started with VET_ARGUMENT as its only argument does. Never returns to what it did
+ * before: the code it returns is for exit. */
 int vet_main(void);
 
 #endif

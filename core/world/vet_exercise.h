@@ -6,8 +6,9 @@
  * Uses     vet_watch.h: what is wrong ends the process there.
  * Thread   the process that tries out has one.
  *
- * Everything is asked of two instances, made with the same options, and of the first one twice, out of order: who keeps
- * something, looks at a clock or at an address, answers differently. The questions are the same in every process.
+ * Everything is asked of two instances, made with the same options, and of the first one twice, out of order:
+ * who keeps something, looks at a clock or at an address, answers differently. The questions are the same in
+ * every process.
  */
 #ifndef WORLD_VET_EXERCISE_H
 #define WORLD_VET_EXERCISE_H
@@ -30,16 +31,18 @@ void vet_exercise_hash(const struct vet_pair *pair, const struct lb_member *memb
 /* Rings of many sizes through at and yields. */
 void vet_exercise_probe(const struct vet_pair *pair);
 
-/* Tables over several memberships; `members` last, which must fit if must_fit. Returns the table over them, or over the
- * largest membership that the scheduler builds, with one reference. */
+/* Tables over several memberships; `members` last, which must fit if must_fit. Returns the table over them,
+ * or over the largest membership that the scheduler builds, with one reference. */
 struct table *vet_exercise_scheduler(const struct vet_pair *pair, const struct lb_member *members, uint32_t n,
                                      bool must_fit, struct vet_report *report);
 
-/* Asks the table many questions in the orders that a worker may come up with: with tried and unready members, with load,
- * to the last member and beyond. again is the same table built once more, other the one of the other instance. */
+/* Asks the table many questions in the orders that a worker may come up with: with tried and unready members,
+ * with load, to the last member and beyond. again is the same table built once more, other the one of the
+ * other instance. */
 void vet_exercise_picks(struct table *table, struct table *again, struct table *other);
 
-/* Fills in what can be measured of the table, while processor time is left (ns, of clock_gettime on the process). */
+/* Fills in what can be measured of the table, while processor time is left (ns, of clock_gettime on the
+ * process). */
 void vet_measure(struct table *table, uint64_t until_cpu_ns, struct vet_report *report);
 
 #endif

@@ -6,9 +6,9 @@
  * Uses     mmap.
  * Thread   any; nothing is shared.
  *
- * The block ends where a page begins that nobody may touch, so that reading one byte more is a crash, there and then. A
- * block that a plugin writes to stands free on both sides, with a pattern around it: that tells an overrun of a few
- * bytes from a crash of another kind.
+ * The block ends where a page begins that nobody may touch, so that reading one byte more is a crash, there
+ * and then. A block that a plugin writes to stands free on both sides, with a pattern around it: that tells
+ * an overrun of a few bytes from a crash of another kind.
  */
 #ifndef WORLD_VET_GUARD_H
 #define WORLD_VET_GUARD_H
@@ -24,7 +24,8 @@ struct guard {
     size_t margin; /* bytes of pattern before and behind; 0: the block ends at the forbidden page */
 };
 
-/* Flush against the forbidden page, but for what align (a power of two, at most 64) wants: for what is only read. */
+/* Flush against the forbidden page, but for what align (a power of two, at most 64) wants: for what is only
+ * read. */
 void guard_open(struct guard *g, size_t size, size_t align);
 
 /* With a pattern of a page on both sides, aligned to 64: for what is written to. */

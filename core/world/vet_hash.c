@@ -6,8 +6,8 @@
  * Uses     vet_watch.h (a slot outside the ring is found there), vet_guard.h for bytes nobody may read past.
  * Thread   the process that tries out has one.
  *
- * Each question is asked three times: of the first instance, then in the opposite order, from another address, of the
- * first again and of the second.
+ * Each question is asked three times: of the first instance, then in the opposite order, from another
+ * address, of the first again and of the second.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -22,6 +22,7 @@
 #define ROUNDS      5 /* of a timing; the fastest counts: the others were disturbed */
 #define CALLS       2000u
 #define SLOTS_MAX   65536u
+#define SLOTS_ELSE  4096u
 #define KEYS_A_SLOT 4u
 
 static bool is_late(uint64_t until_cpu_ns)
@@ -72,7 +73,7 @@ static void measure_balance(const struct table *t, struct vet_report *report)
     free(sampled);
 }
 
-/* Slots are the table's when it has few; a larger ring is looked at as one of 65,536. */
+/* Slots are the table's when it has few; a larger ring is looked at as one of 4,096. */
 static void measure_reach(const struct table *t, struct vet_report *report)
 {
     struct lb_inspect seen = { .struct_size = sizeof seen, .n_members = t->n_members };
@@ -81,7 +82,7 @@ static void measure_reach(const struct table *t, struct vet_report *report)
     if (!t->strategy->with_hash.ops)
         return;
     t->strategy->ops->inspect(t->made, &seen);
-    report->slots = seen.slots >= 2 && seen.slots <= SLOTS_MAX ? seen.slots : SLOTS_MAX;
+    report->slots = seen.slots >= 2 && seen.slots <= SLOTS_MAX ? seen.slots : SLOTS_ELSE;
     hit = mem_zero(report->slots, 1);
     for (uint32_t i = 0; i < report->slots * KEYS_A_SLOT; i++) {
         char text[16];

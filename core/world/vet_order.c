@@ -6,8 +6,8 @@
  * Uses     plugin.h for files, config.h for options, mem.h.
  * Thread   any; nothing is shared.
  *
- * Numbers are eight bytes as this machine writes them, texts a number (their length + 1, 0 for NULL) and their bytes.
- * Writer and reader stand in pairs, one pair for each noun, in the same order.
+ * Numbers are eight bytes as this machine writes them, texts a number (their length + 1, 0 for NULL) and
+ * their bytes. Writer and reader stand in pairs, one pair for each noun, in the same order.
  */
 #include "world/vet_order.h"
 

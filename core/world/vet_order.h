@@ -6,8 +6,8 @@
  * Uses     config.h for options as written, strategy.h for the source.
  * Thread   any; nothing is shared.
  *
- * Both sides are the same program, so the bytes have no version; they are checked all the same, for a reader that was
- * given something else.
+ * Both sides are the same program, so the bytes have no version; they are checked all the same, for a reader
+ * that was given something else.
  */
 #ifndef WORLD_VET_ORDER_H
 #define WORLD_VET_ORDER_H
@@ -29,16 +29,15 @@ struct vet_order {
     /* The plugins; files[] may be NULL where nothing is named or something is missing. */
     struct config_plugin written[STRATEGY_PARTS];
     struct strategy_source source;
-    bool
-        is_partial; /* something else is wrong with the configuration: only what plugins say of themselves counts */
+    bool is_partial; /* the configuration has other mistakes: only what plugins say of themselves counts */
 
     struct lb_member *members; /* sorted by ring name */
     uint32_t n_members;
     bool must_fit; /* these members are there now: a scheduler that refuses them cannot serve */
 };
 
-/* The bytes of an order, in *bytes (free it); returns their count. copy_paths[part] is where the other process finds the
- * copy of that part's file. Of order->written nothing is read: the source points to it. */
+/* The bytes of an order, in *bytes (free it); returns their count. copy_paths[part] is where the other
+ * process finds the copy of that part's file. Of order->written nothing is read: the source points to it. */
 size_t vet_order_pack(const struct vet_order *order, const char *const copy_paths[STRATEGY_PARTS],
                       unsigned char **bytes);
 

@@ -3,11 +3,13 @@
  *
  * Owns     what the questions point to: keys, live blocks, tried-sets, scratch.
  * Used by  vet_scheduler.c.
- * Uses     asker.h for sample keys, vet_watch.h (who names a member that cannot be is found there), vet_guard.h.
+ * Uses     asker.h for sample keys, vet_watch.h (who names a member that cannot be is found there),
+ *          vet_guard.h.
  * Thread   the process that tries out has one.
  *
- * Three tables that must be equal get the same question, with the same random state, one after the other. A scheduler
- * without keys may remember what was asked before, but only in its scratch; each table has one of its own.
+ * Three tables that must be equal get the same question, with the same random state, one after the other. A
+ * scheduler without keys may remember what was asked before, but only in its scratch; each table has one of
+ * its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +64,7 @@ static void bench_close(struct bench *b)
     free(b->answers);
 }
 
-/* ------------------------------------------------------------------ what the world looks like at a question */
+/* ------------------------------------------------------------------ the world at a question */
 
 static void mark(struct bench *b, uint32_t member)
 {

@@ -3,12 +3,14 @@
  *
  * Owns     the memberships that are tried.
  * Used by  vet.c.
- * Uses     strategy.h to build, vet_watch.h for what is found wrong inside the calls, vet_exercise_picks for the questions.
+ * Uses     strategy.h to build, vet_watch.h for what is found wrong inside the calls, vet_exercise_picks for
+ *          the questions.
  * Thread   the process that tries out has one.
  *
- * Three tables are built over each membership: twice by one instance, once by another; they must agree. A scheduler may
- * refuse members (a ring with few slots has room for few of them), and the balancer then goes on without the newest. But
- * it must take none at all, which is how every balancer begins; the ones that are there now; and at least something.
+ * Three tables are built over each membership: twice by one instance, once by another; they must agree. A
+ * scheduler may refuse members (a ring with few slots has room for few of them), and the balancer then goes
+ * on without the newest. But it must take none at all, which is how every balancer begins; the ones that are
+ * there now; and at least something.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
  * Uses     plugin.h, vet_guard.h, mem.h.
  * Thread   the process that tries out has one.
  *
- * A callback has no room for a context of ours, so the plugins' own callbacks are kept in one static place: a process
- * tries out one strategy. Watched callbacks stand in the order of lb_plugin.h.
+ * A callback has no room for a context of ours, so the plugins' own callbacks are kept in one static place: a
+ * process tries out one strategy. Watched callbacks stand in the order of lb_plugin.h.
  */
 #include "world/vet_watch.h"
 

@@ -6,9 +6,9 @@
  * Uses     vet.h for the page; lb_plugin.h; vet_guard.h.
  * Thread   the process that tries out has one: all of this is its own, and there is one of it.
  *
- * Before a call it is noted on the page which plugin runs where, so that whoever finds the process dead can say who did it.
- * After it the answer is looked at: a slot outside the ring, a member that does not exist, a byte written too far ends the
- * process with a sentence.
+ * Before a call it is noted on the page which plugin runs where, so that whoever finds the process dead can
+ * say who did it. After it the answer is looked at: a slot outside the ring, a member that does not exist, a
+ * byte written too far ends the process with a sentence.
  */
 #ifndef WORLD_VET_WATCH_H
 #define WORLD_VET_WATCH_H
@@ -22,16 +22,17 @@
 
 struct plugin;
 
-/* Everything is noted on this page from now on. memory: bytes of address space that may be added to what is taken now; 0:
- * any. */
+/* Everything is noted on this page from now on. memory: bytes of address space that may be added to what is
+ * taken now; 0: any. */
 void vet_watch_open(struct vet_page *page, uint64_t memory);
 
-/* Puts the watch in front of a plugin that was mapped: its info is replaced by one whose callbacks are watched. The
- * plugin stays mapped as long as the process lives, or until vet_watch_remove. */
+/* Puts the watch in front of a plugin that was mapped: its info is replaced by one whose callbacks are
+ * watched. The plugin stays mapped as long as the process lives, or until vet_watch_remove. */
 void vet_watch_put(enum strategy_part part, struct plugin *plugin);
 void vet_watch_remove(enum strategy_part part, struct plugin *plugin);
 
-/* Notes where the process is; for calls that are not callbacks (loading). members: of the membership in work. */
+/* Notes where the process is; for calls that are not callbacks (loading). members: of the membership in work.
+ */
 void vet_watch_enter(enum strategy_part part, enum vet_call call);
 void vet_watch_leave(void);
 void vet_watch_members(uint32_t n);

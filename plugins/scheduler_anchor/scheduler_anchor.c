@@ -25,6 +25,7 @@
 #include "lb_plugin.h"
 
 #include "../common/build.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 #include "history.h"
 
@@ -96,32 +97,57 @@ static inline uint64_t throw_again(const struct table *t, uint64_t key, uint32_t
     return t->hash.ops->mix ? t->hash.ops->mix(t->hash.self, key, bucket) : lb_mix64(key + bucket * GOLDEN);
 }
 
-static uint32_t owner_of(const struct table *t, uint64_t hash)
+static inline uint32_t find_bucket(const struct table *t, uint64_t hash, const struct lb_explain *say)
 {
     const struct anchor_cell *cells = t->holdings.cells;
     uint64_t key = lb_mix64(hash);
     uint32_t bucket = (uint32_t)lb_scale(key, t->holdings.size);
 
-    while (cells[bucket].left > 0)
+    while (cells[bucket].left > 0) {
+        tell_number(say, "removed bucket", bucket);
         bucket = anchor_next(cells, bucket, throw_again(t, key, bucket));
-    return t->holdings.owner[bucket];
+    }
+    tell_number(say, "bucket", bucket);
+    return bucket;
+}
+
+static inline uint32_t choose(const struct table *t, const struct lb_pick *p, const struct lb_explain *say)
+{
+    uint32_t member;
+
+    if (t->n_members == 0) {
+        tell_text(say, "end", "the anchor is empty");
+        return LB_NONE;
+    }
+    tell_number(say, "capacity", t->holdings.size);
+    tell_number(say, "working buckets", t->holdings.n);
+    member = t->holdings.owner[find_bucket(t, p->hash, say)];
+    for (uint64_t salt = 1; lb_is_tried(p, member); salt++) {
+        const struct lb_explain *told = salt <= TOLD_MAX ? say : NULL;
+
+        tell_member(told, "tried holder", member);
+        if (salt > UNTRIED_LOOKS) {
+            tell_text(say, "end", "all of these were tried: the key chooses among the rest");
+            return untried_any(p->tried, t->n_members, lb_mix64(p->hash));
+        }
+        tell_number(told, "salt", salt);
+        member = t->holdings.owner[find_bucket(t, lb_hash_mix(&t->hash, p->hash, salt), told)];
+    }
+    tell_member(say, "holder", member);
+    return member;
 }
 
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
 {
-    const struct table *t = table;
-    uint32_t member;
-
     (void)scratch;
-    if (t->n_members == 0)
-        return LB_NONE;
-    member = owner_of(t, p->hash);
-    for (uint64_t salt = 1; lb_is_tried(p, member); salt++) {
-        if (salt > UNTRIED_LOOKS)
-            return untried_any(p->tried, t->n_members, lb_mix64(p->hash));
-        member = owner_of(t, lb_hash_mix(&t->hash, p->hash, salt));
-    }
-    return member;
+    return choose(table, p, NULL);
+}
+
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    (void)scratch;
+    return choose(table, p, say);
 }
 
 static int inspect(const void *table, struct lb_inspect *out)
@@ -162,6 +188,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

@@ -25,6 +25,7 @@
 #include "lb_plugin.h"
 
 #include "../common/buckets.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 #include "jump.h"
 
@@ -61,26 +62,48 @@ static int build(const struct lb_build *in, void **table, struct lb_error *why)
     return 0;
 }
 
-static uint32_t owner_of(const struct shards *t, uint64_t hash)
+static inline uint32_t bucket_of(const struct shards *t, uint64_t hash)
 {
-    return buckets_member(&t->buckets, jump_bucket(hash, t->buckets.n));
+    return jump_bucket(hash, t->buckets.n);
+}
+
+static inline uint32_t choose(const struct shards *t, const struct lb_pick *p, const struct lb_explain *say)
+{
+    uint32_t bucket, member;
+
+    if (t->buckets.n == 0) {
+        tell_text(say, "end", "there are no members");
+        return LB_NONE;
+    }
+    bucket = bucket_of(t, p->hash);
+    member = buckets_member(&t->buckets, bucket);
+    tell_number(say, "buckets", t->buckets.n);
+    tell_number(say, "bucket", bucket);
+    for (uint64_t salt = 1; lb_is_tried(p, member); salt++) {
+        tell_member(say, "tried owner", member);
+        if (salt > UNTRIED_LOOKS) {
+            tell_text(say, "end", "all of these were tried: the key chooses among the rest");
+            return untried_any(p->tried, t->buckets.n_members, lb_mix64(p->hash));
+        }
+        bucket = bucket_of(t, lb_hash_mix(&t->hash, p->hash, salt));
+        member = buckets_member(&t->buckets, bucket);
+        tell_number(say, "bucket by another salt", bucket);
+    }
+    tell_member(say, "owner", member);
+    return member;
 }
 
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
 {
-    const struct shards *t = table;
-    uint32_t member;
-
     (void)scratch;
-    if (t->buckets.n == 0)
-        return LB_NONE;
-    member = owner_of(t, p->hash);
-    for (uint64_t salt = 1; lb_is_tried(p, member); salt++) {
-        if (salt > UNTRIED_LOOKS)
-            return untried_any(p->tried, t->buckets.n_members, lb_mix64(p->hash));
-        member = owner_of(t, lb_hash_mix(&t->hash, p->hash, salt));
-    }
-    return member;
+    return choose(table, p, NULL);
+}
+
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    (void)scratch;
+    return choose(table, p, say);
 }
 
 static int inspect(const void *table, struct lb_inspect *out)
@@ -104,6 +127,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin = LB_PLUGIN(

@@ -32,6 +32,7 @@
 #include <stdlib.h>
 
 #include "../common/points.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 #include "digest.h"
 
@@ -188,29 +189,45 @@ static uint32_t first_point(const struct circle *t, uint32_t place)
     return point == t->points.n ? 0 : point;
 }
 
-/* On clockwise, over the points of tried members: where the key would go without them. */
-static uint32_t walk_on(const struct circle *t, const struct lb_pick *p, uint32_t point, uint32_t place)
+static inline uint32_t choose(const struct circle *t, const struct lb_pick *p, const struct lb_explain *say)
 {
+    uint32_t words[4], point;
+
+    if (t->n_members == 0) {
+        tell_text(say, "end", "the circle is empty");
+        return LB_NONE;
+    }
+    digest_words(p->key->bytes, p->key->len, words);
+    point = first_point(t, words[0]);
+    tell_number(say, "points", t->points.n);
+    tell_number(say, "md5 of the key, first word", words[0]);
+    /* On clockwise, over the points of tried members: where the key would go without them. */
     for (uint32_t step = 0; step < WALK_MAX; step++) {
-        if (!lb_is_tried(p, t->points.member[point]))
-            return t->points.member[point];
+        uint32_t member = t->points.member[point];
+
+        if (!lb_is_tried(p, member)) {
+            tell_number(say, "points passed", step);
+            tell_number(say, "point", t->points.at[point] >> 32);
+            tell_member(say, "point of", member);
+            return member;
+        }
         point = point + 1 == t->points.n ? 0 : point + 1;
     }
-    return untried_any(p->tried, t->n_members, lb_mix64(place));
+    tell_text(say, "end", "all points passed are tried members': the key chooses among the rest");
+    return untried_any(p->tried, t->n_members, lb_mix64(words[0]));
 }
 
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
 {
-    const struct circle *t = table;
-    uint32_t words[4], point, member;
-
     (void)scratch;
-    if (t->n_members == 0)
-        return LB_NONE;
-    digest_words(p->key->bytes, p->key->len, words);
-    point = first_point(t, words[0]);
-    member = t->points.member[point];
-    return lb_is_tried(p, member) ? walk_on(t, p, point, words[0]) : member;
+    return choose(table, p, NULL);
+}
+
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    (void)scratch;
+    return choose(table, p, say);
 }
 
 /* ------------------------------------------------------------------ inspect */
@@ -263,6 +280,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin = LB_PLUGIN(LB_SCHEDULER, "scheduler_ketama", "1.0",

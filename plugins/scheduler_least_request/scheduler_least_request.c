@@ -21,6 +21,7 @@
 #include "lb_plugin.h"
 
 #include "../common/build.h"
+#include "../common/telling.h"
 
 struct crowd {
     uint32_t n_members;
@@ -100,12 +101,42 @@ static int inspect(const void *table, struct lb_inspect *out)
     return 0;
 }
 
+/* The load of those not tried, and what this random state would choose; the state itself stays. */
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    const struct crowd *t = table;
+    uint64_t random = *p->random;
+    struct lb_pick question = *p;
+    uint32_t told = 0, member;
+
+    (void)scratch;
+    question.random = &random;
+    member = pick(t, &question, NULL);
+    tell_text(say, "order",
+              "the key plays no part: the least in flight for its weight, among equals by chance");
+    for (uint32_t m = 0; m < t->n_members && told < TOLD_MAX; m++) {
+        if (lb_is_tried(p, m))
+            continue;
+        tell_member(say, "candidate", m);
+        tell_number(say, "in flight", lb_live_in_flight(p, m));
+        tell_number(say, "weight", t->weight[m]);
+        told++;
+    }
+    if (member == LB_NONE)
+        tell_text(say, "end", "there is no candidate");
+    else
+        tell_member(say, "chosen", member);
+    return member;
+}
+
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .build = build,
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

@@ -15,7 +15,7 @@
  * Cost        A look-up is one load. Building takes O(M log M) steps for M slots; the table has two bytes a
  *             slot.
  * Not when    members come and go all the time and every moved key hurts: beside the keys of the one that
- *             goes, 0.2 to 0.9 % of all others move too with 65,537 slots, and a third of that with ten times
+ *             goes, up to 0.9 % of all others move too with 65,537 slots, and a third of that with ten times
  *             as many. A ring or rendezvous moves none. Not with fewer than about 100 slots a member: equal
  *             shares then differ by percents.
  *
@@ -28,6 +28,7 @@
 #include <stdlib.h>
 
 #include "../common/build.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 #include "maglev.h"
 #include "prime.h"
@@ -125,32 +126,54 @@ static int build(const struct lb_build *in, void **table, struct lb_error *why)
     return 0;
 }
 
-static uint32_t owner_of(const struct maglev *t, uint64_t hash)
+static inline uint32_t slot_of(const struct maglev *t, uint64_t hash)
 {
-    return t->owners[maglev_slot(hash, t->slots, t->reciprocal)];
+    return maglev_slot(hash, t->slots, t->reciprocal);
 }
 
-static __attribute__((noinline, cold)) uint32_t look_further(const struct maglev *t, const struct lb_pick *p)
+/* The owner was tried: the key is hashed again until another one's slot is found. */
+static __attribute__((noinline, cold)) uint32_t look_further(const struct maglev *t, const struct lb_pick *p,
+                                                             const struct lb_explain *say)
 {
     for (uint64_t salt = 1; salt <= UNTRIED_LOOKS; salt++) {
-        uint32_t member = owner_of(t, lb_hash_mix(&t->hash, p->hash, salt));
+        uint32_t slot = slot_of(t, lb_hash_mix(&t->hash, p->hash, salt)), member = t->owners[slot];
 
+        tell_number(say, "slot by another salt", slot);
+        tell_member(say, lb_is_tried(p, member) ? "tried owner" : "owner", member);
         if (!lb_is_tried(p, member))
             return member;
     }
+    tell_text(say, "end", "all of these were tried: the key chooses among the rest");
     return untried_any(p->tried, t->n_members, lb_mix64(p->hash));
+}
+
+static inline uint32_t choose(const struct maglev *t, const struct lb_pick *p, const struct lb_explain *say)
+{
+    uint32_t slot, member;
+
+    if (t->n_members == 0) {
+        tell_text(say, "end", "the table is empty");
+        return LB_NONE;
+    }
+    slot = slot_of(t, p->hash);
+    member = t->owners[slot];
+    tell_number(say, "slots", t->slots);
+    tell_number(say, "slot", slot);
+    tell_member(say, lb_is_tried(p, member) ? "tried owner" : "owner", member);
+    return lb_is_tried(p, member) ? look_further(t, p, say) : member;
 }
 
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
 {
-    const struct maglev *t = table;
-    uint32_t member;
-
     (void)scratch;
-    if (t->n_members == 0)
-        return LB_NONE;
-    member = owner_of(t, p->hash);
-    return lb_is_tried(p, member) ? look_further(t, p) : member;
+    return choose(table, p, NULL);
+}
+
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    (void)scratch;
+    return choose(table, p, say);
 }
 
 static int inspect(const void *table, struct lb_inspect *out)
@@ -186,6 +209,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

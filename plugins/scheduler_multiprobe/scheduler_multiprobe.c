@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "../common/points.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 
 #define POINTS_MAX (1u << 22)
@@ -167,10 +168,11 @@ static uint32_t next_untried(const struct points *points, const struct lb_pick *
     return points->n;
 }
 
-static uint32_t look_further(const struct circle *t, const struct lb_pick *p, uint64_t step)
+static uint32_t look_further(const struct circle *t, const struct lb_pick *p, uint64_t step,
+                             const struct lb_explain *say)
 {
     uint64_t place = p->hash, best = UINT64_MAX;
-    uint32_t nearest = t->points.n;
+    uint32_t nearest = t->points.n, probe = 0;
 
     for (uint32_t i = 0; i < t->probes; i++, place += step) {
         uint32_t point = next_untried(&t->points, p, place, best);
@@ -178,11 +180,20 @@ static uint32_t look_further(const struct circle *t, const struct lb_pick *p, ui
         if (point == t->points.n)
             continue;
         nearest = point;
+        probe = i;
         best = t->points.at[point] - place;
     }
-    if (nearest < t->points.n)
-        return t->points.member[nearest];
-    return untried_any(p->tried, t->n_members, lb_mix64(p->hash));
+    if (nearest == t->points.n) {
+        tell_text(say, "end",
+                  "all points near the probes are tried members': the key chooses among the rest");
+        return untried_any(p->tried, t->n_members, lb_mix64(p->hash));
+    }
+    tell_number(say, "nearest probe", probe);
+    tell_number(say, "its place", p->hash + probe * step);
+    tell_number(say, "distance", best);
+    tell_number(say, "point", t->points.at[nearest]);
+    tell_member(say, "point of", t->points.member[nearest]);
+    return t->points.member[nearest];
 }
 
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
@@ -203,7 +214,27 @@ static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
         best = distance < best ? distance : best;
     }
     member = t->points.member[nearest];
-    return lb_is_tried(p, member) ? look_further(t, p, step) : member;
+    return lb_is_tried(p, member) ? look_further(t, p, step, NULL) : member;
+}
+
+/* The way past tried members is the one that finds the nearest of all too, a little slower. */
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    const struct circle *t = table;
+    uint64_t step;
+
+    (void)scratch;
+    if (t->n_members == 0) {
+        tell_text(say, "end", "the circle is empty");
+        return LB_NONE;
+    }
+    step = lb_hash_mix(&t->hash, p->hash, 1);
+    tell_number(say, "points", t->points.n);
+    tell_number(say, "probes", t->probes);
+    tell_number(say, "first place", p->hash);
+    tell_number(say, "step", step);
+    return look_further(t, p, step, say);
 }
 
 /* ------------------------------------------------------------------ inspect */
@@ -229,6 +260,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "../common/alias.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 
 /* Draws for one more candidate. It is only missed when nearly all the weight is tried or the first one's. */
@@ -104,24 +105,56 @@ static int is_freer(const struct lottery *t, const struct lb_pick *p, uint32_t a
            (uint64_t)lb_live_in_flight(p, b) * t->alias.columns[a].weight;
 }
 
-static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+static inline void tell_candidate(const struct lb_pick *p, uint32_t member, const struct lb_explain *say)
 {
-    const struct lottery *t = table;
+    tell_member(say, "candidate", member);
+    tell_number(say, "in flight", say ? lb_live_in_flight(p, member) : 0);
+}
+
+static inline uint32_t choose(const struct lottery *t, const struct lb_pick *p, const struct lb_explain *say)
+{
     uint32_t best;
 
-    (void)scratch;
-    if (t->alias.n == 0)
+    if (t->alias.n == 0) {
+        tell_text(say, "end", "there are no members");
         return LB_NONE;
+    }
     best = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
-    if (best == LB_NONE)
+    if (best == LB_NONE) {
+        tell_text(say, "end", "only tried members were drawn: one of the rest, if there is one");
         return untried_any(p->tried, t->alias.n, lb_random(p->random));
+    }
+    tell_candidate(p, best, say);
     for (uint32_t choice = 1; choice < t->choices && choice < t->alias.n; choice++) {
         uint32_t rival = alias_draw_untried(&t->alias, p, best, RIVAL_LOOKS);
 
-        if (rival != LB_NONE && is_freer(t, p, rival, best))
+        if (rival == LB_NONE)
+            continue;
+        tell_candidate(p, rival, say);
+        if (is_freer(t, p, rival, best))
             best = rival;
     }
+    tell_member(say, "chosen", best);
     return best;
+}
+
+static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+{
+    (void)scratch;
+    return choose(table, p, NULL);
+}
+
+/* Whom this random state would draw next; the state itself stays. */
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    uint64_t random = *p->random;
+    struct lb_pick question = *p;
+
+    (void)scratch;
+    question.random = &random;
+    tell_text(say, "order", "the key plays no part: each request draws its candidates anew");
+    return choose(table, &question, say);
 }
 
 static int inspect(const void *table, struct lb_inspect *out)
@@ -142,6 +175,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

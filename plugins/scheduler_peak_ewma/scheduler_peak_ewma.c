@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "../common/alias.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 #include "decay.h"
 
@@ -119,37 +120,82 @@ static size_t scratch_size(const void *table)
     return (t->alias.n + 1u) * sizeof(struct average);
 }
 
-/* How long a request to this member would take, in its weight's units: the larger the worse. */
-static lb_u128 load_of(const struct watch *t, const struct lb_pick *p, const struct average *averages,
-                       uint32_t m)
+/* The latency to reckon with; 0 when nobody knows anything. */
+static inline uint64_t cost_of(const struct watch *t, const struct lb_pick *p, const struct average *averages,
+                               uint32_t m)
 {
     const struct average *a = &averages[m];
-    uint64_t in_flight = lb_live_in_flight(p, m);
-    uint64_t cost = a->stamp_ns ? average_now(a, &t->decay, p->now_ns) : lb_live_latency_ns(p, m);
+
+    return a->stamp_ns ? average_now(a, &t->decay, p->now_ns) : lb_live_latency_ns(p, m);
+}
+
+/* How long a request to this member would take, in its weight's units: the larger the worse. */
+static inline lb_u128 load_of(const struct watch *t, const struct lb_pick *p, const struct average *averages,
+                              uint32_t m)
+{
+    uint64_t in_flight = lb_live_in_flight(p, m), cost = cost_of(t, p, averages, m);
 
     if (cost == 0 && in_flight > 0)
         return t->penalty_ns + in_flight;
     return (lb_u128)cost * (in_flight + 1);
 }
 
-static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+static void tell_candidate(const struct watch *t, const struct lb_pick *p, const struct average *averages,
+                           uint32_t member, const struct lb_explain *say)
 {
-    const struct watch *t = table;
+    tell_member(say, "candidate", member);
+    tell_number(say, "latency, ns", cost_of(t, p, averages, member));
+    tell_number(say, "in flight", lb_live_in_flight(p, member));
+    tell_number(say, "weight", t->alias.columns[member].weight);
+}
+
+static inline uint32_t choose(const struct watch *t, const struct lb_pick *p, const struct average *averages,
+                              const struct lb_explain *say)
+{
     uint32_t one, other;
     uint64_t weight_one, weight_other;
 
-    if (t->alias.n == 0)
+    if (t->alias.n == 0) {
+        tell_text(say, "end", "there are no members");
         return LB_NONE;
+    }
     one = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
-    if (one == LB_NONE)
+    if (one == LB_NONE) {
+        tell_text(say, "end", "only tried members were drawn: one of the rest, if there is one");
         return untried_any(p->tried, t->alias.n, lb_random(p->random));
+    }
+    if (say)
+        tell_candidate(t, p, averages, one, say);
     other = t->alias.n > 1 ? alias_draw_untried(&t->alias, p, one, RIVAL_LOOKS) : LB_NONE;
     if (other == LB_NONE)
         return one;
+    if (say)
+        tell_candidate(t, p, averages, other, say);
     weight_one = t->alias.columns[one].weight;
     weight_other = t->alias.columns[other].weight;
-    return load_of(t, p, scratch, other) * weight_one < load_of(t, p, scratch, one) * weight_other ? other
-                                                                                                   : one;
+    return load_of(t, p, averages, other) * weight_one < load_of(t, p, averages, one) * weight_other ? other
+                                                                                                     : one;
+}
+
+static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+{
+    return choose(table, p, scratch, NULL);
+}
+
+/* Whom this random state would draw next, and what this worker knows of them; state and scratch stay. */
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    uint64_t random = *p->random;
+    struct lb_pick question = *p;
+    uint32_t member;
+
+    question.random = &random;
+    tell_text(say, "order", "the key plays no part: each request draws its candidates anew");
+    member = choose(table, &question, scratch, say);
+    if (member != LB_NONE)
+        tell_member(say, "chosen", member);
+    return member;
 }
 
 static void on_reply(const void *table, const struct lb_reply *r, void *scratch)
@@ -183,6 +229,7 @@ static const struct lb_scheduler_ops ops = {
     .on_reply = on_reply,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin = LB_PLUGIN(LB_SCHEDULER, "scheduler_peak_ewma", "1.0",

@@ -18,6 +18,7 @@
 #include "lb_plugin.h"
 
 #include "../common/alias.h"
+#include "../common/telling.h"
 #include "../common/untried.h"
 
 struct lottery {
@@ -53,16 +54,43 @@ static void destroy_table(void *table)
 }
 
 /* Draws again when a tried one is drawn: what is left keeps its proportions. */
-static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+static inline uint32_t choose(const struct lottery *t, const struct lb_pick *p)
 {
-    const struct lottery *t = table;
     uint32_t member;
 
-    (void)scratch;
     if (t->alias.n == 0)
         return LB_NONE;
     member = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
     return member != LB_NONE ? member : untried_any(p->tried, t->alias.n, lb_random(p->random));
+}
+
+static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
+{
+    (void)scratch;
+    return choose(table, p);
+}
+
+/* What this random state would draw next; the state itself stays. */
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    const struct lottery *t = table;
+    uint64_t random = *p->random;
+    struct lb_pick question = *p;
+    uint32_t member;
+
+    (void)scratch;
+    question.random = &random;
+    member = choose(t, &question);
+    tell_text(say, "order", "the key plays no part: each request draws anew, and this is one draw");
+    tell_number(say, "sum of weights", t->alias.sum);
+    if (member == LB_NONE) {
+        tell_text(say, "end", "nobody is left to be drawn");
+        return LB_NONE;
+    }
+    tell_member(say, "drawn", member);
+    tell_number(say, "its weight", t->alias.columns[member].weight);
+    return member;
 }
 
 static int inspect(const void *table, struct lb_inspect *out)
@@ -85,6 +113,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin =

@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "../common/build.h"
+#include "../common/telling.h"
 #include "best.h"
 #include "logarithm.h"
 
@@ -241,6 +242,51 @@ static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
     return seed == LB_NONE ? LB_NONE : member_at(t, seed);
 }
 
+#define RUNNERS_UP 3u
+
+/* The winner and those who would be next, in order, each found as if the ones before were tried. */
+static void tell_order(const struct rendezvous *t, const struct lb_pick *p, const struct lb_explain *say)
+{
+    size_t words = t->n_members / 64 + 1u;
+    uint64_t *tried = malloc(words * sizeof *tried);
+    struct lb_pick question = *p;
+
+    if (!tried)
+        return; /* the answer itself needs none */
+    memcpy(tried, p->tried, (t->n_members + 63u) / 64 * sizeof *tried);
+    question.tried = tried;
+    for (uint32_t place = 0; place <= RUNNERS_UP; place++) {
+        uint32_t seed = winner(t, &question, 1), member;
+
+        if (seed == LB_NONE)
+            break;
+        member = member_at(t, seed);
+        tell_member(say, place ? "runner-up" : "winner", member);
+        tell_number(say, "hash drawn", score_of(t, seed, p->hash));
+        tried[member >> 6] |= 1ull << (member & 63);
+    }
+    free(tried);
+}
+
+static uint32_t explain(const void *table, const struct lb_pick *p, const void *scratch,
+                        const struct lb_explain *say)
+{
+    const struct rendezvous *t = table;
+    uint32_t seed = t->n_members ? winner(t, p, 1) : LB_NONE;
+
+    (void)scratch;
+    tell_number(say, "members that draw", t->n_members);
+    tell_number(say, "different weights", t->n_ranks);
+    if (t->n_ranks > 1)
+        tell_text(say, "rule", "the smallest logarithm of a hash, divided by its member's weight, wins");
+    if (seed == LB_NONE) {
+        tell_text(say, "end", "nobody is left to draw");
+        return LB_NONE;
+    }
+    tell_order(t, p, say);
+    return member_at(t, seed);
+}
+
 /* ------------------------------------------------------------------ inspect */
 
 static int inspect(const void *table, struct lb_inspect *out)
@@ -270,6 +316,7 @@ static const struct lb_scheduler_ops ops = {
     .pick = pick,
     .inspect = inspect,
     .destroy_table = destroy_table,
+    .explain = explain,
 };
 
 static const struct lb_plugin plugin = LB_PLUGIN(

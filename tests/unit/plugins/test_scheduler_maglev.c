@@ -153,41 +153,57 @@ static void test_weights_within_one_slot(void **state)
 }
 
 /* Turns of weighted members: round by round, the k-th of member i in round floor(k R / quota[i]). */
-static void test_weighted_turns(void **state)
+static void check_turns(uint32_t slots, const uint32_t *weights, uint32_t n)
 {
-    enum { SLOTS = 1009, N = 9 };
-    struct strategy *s = maglev(SLOTS);
-    struct lb_member *members = kit_weighted_members(N, 40);
-    struct table *t = kit_build(s, members, N);
-    uint64_t quota[N], had[N] = { 0 }, next[N] = { 0 }, rounds = 0;
-    uint32_t *entry = mem_alloc(SLOTS * sizeof *entry);
+    struct strategy *s = maglev(slots);
+    struct lb_member *members = kit_members(n);
+    uint64_t *quota = mem_zero(n, sizeof *quota), *had = mem_zero(n, sizeof *had),
+             *next = mem_zero(n, sizeof *next);
+    uint32_t *entry = mem_alloc(slots * sizeof *entry);
+    uint64_t rounds = 0;
+    struct table *t;
 
-    (void)state;
-    for (uint32_t slot = 0; slot < SLOTS; slot++)
+    for (uint32_t i = 0; i < n; i++)
+        members[i].weight = weights[i];
+    t = kit_build(s, members, n);
+    for (uint32_t slot = 0; slot < slots; slot++)
         entry[slot] = LB_NONE;
-    for (uint32_t i = 0; i < N; i++) {
-        quota[i] = (uint64_t)(t->shares[i] * SLOTS + 0.5);
+    for (uint32_t i = 0; i < n; i++) {
+        quota[i] = (uint64_t)(t->shares[i] * slots + 0.5);
         rounds = quota[i] > rounds ? quota[i] : rounds;
     }
     for (uint64_t round = 0; round < rounds; round++) {
-        for (uint32_t i = 0; i < N; i++) {
-            uint64_t offset = s->with_hash.ops->place(s->with_hash.self, &members[i], 0) % SLOTS;
-            uint64_t skip = s->with_hash.ops->place(s->with_hash.self, &members[i], 1) % (SLOTS - 1) + 1;
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t offset = s->with_hash.ops->place(s->with_hash.self, &members[i], 0) % slots;
+            uint64_t skip = s->with_hash.ops->place(s->with_hash.self, &members[i], 1) % (slots - 1) + 1;
 
             if (had[i] == quota[i] || had[i] * rounds / quota[i] != round)
                 continue;
-            while (entry[(offset + next[i] * skip) % SLOTS] != LB_NONE)
+            while (entry[(offset + next[i] * skip) % slots] != LB_NONE)
                 next[i]++;
-            entry[(offset + next[i] * skip) % SLOTS] = i;
+            entry[(offset + next[i] * skip) % slots] = i;
             had[i]++;
         }
     }
-    for (uint64_t slot = 0; slot < SLOTS; slot++)
+    for (uint64_t slot = 0; slot < slots; slot++)
         assert_int_equal(kit_inspect(t, NULL, slot).slot_owner, entry[slot]);
+    free(quota);
+    free(had);
+    free(next);
     free(entry);
     table_release(t);
-    kit_members_free(members, N);
+    kit_members_free(members, n);
     strategy_release(s);
+}
+
+static void test_weighted_turns(void **state)
+{
+    (void)state;
+    check_turns(13, (const uint32_t[]){ 6, 4, 3 }, 3); /* a fraction of 6/4 comes out even */
+    check_turns(31, (const uint32_t[]){ 4, 9, 12, 6 }, 4);
+    check_turns(1009, (const uint32_t[]){ 1, 2, 3, 4, 5, 1, 2, 3, 40 }, 9);
+    check_turns(1009, (const uint32_t[]){ 600, 400, 9 }, 3);
+    check_turns(7, (const uint32_t[]){ 65535, 1, 1 }, 3);
 }
 
 /* ------------------------------------------------------------------ moves */

@@ -88,6 +88,43 @@ static void test_same_as_the_slow_way(void **state)
     check_same_as_slow(1001, true, false);
 }
 
+static uint64_t same_place(const void *self, const struct lb_member *member, uint32_t copy)
+{
+    (void)self;
+    (void)copy;
+    return member->id % 2;
+}
+
+/* A hash so bad that half of the members draw the same: the first of them has it, in whatever lane it is. */
+static void test_equal_draws(void **state)
+{
+    (void)state;
+    for (uint32_t n = 2; n < 60; n++) {
+        struct strategy *s = kit_scheduler("scheduler_rendezvous", "");
+        struct lb_hash_ops ops = *s->with_hash.ops;
+        struct lb_member *members = kit_members(n);
+        struct lb_hash own;
+        struct kit_seat seat;
+        struct table *t;
+
+        ops.place = same_place;
+        own = kit_set_hash(s, (struct lb_hash){ .ops = &ops, .self = s->with_hash.self });
+        for (uint32_t rotation = 0; rotation < n; rotation++) {
+            for (uint32_t i = 0; i < n; i++)
+                members[i].id = i < rotation ? 1 : 2 * i; /* the first of the second kind is in each place */
+            t = kit_build(s, members, n);
+            seat = kit_sit(t, 1);
+            for (uint64_t k = 0; k < 4; k++)
+                assert_int_equal(kit_ask_hash(&seat, lb_mix64(k)), slow_pick(&seat, lb_mix64(k)));
+            kit_leave(&seat);
+            table_release(t);
+        }
+        kit_set_hash(s, own);
+        kit_members_free(members, n);
+        strategy_release(s);
+    }
+}
+
 /* Known logarithms, to 15 digits. */
 static void test_logarithm(void **state)
 {
@@ -188,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_as_the_slow_way),
+        cmocka_unit_test(test_equal_draws),
         cmocka_unit_test(test_logarithm),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_change_of_a_weight),

@@ -296,6 +296,95 @@ static void test_ten_thousand_members(void **state)
     kit_members_free(members, N);
 }
 
+/* ------------------------------------------------------------------ explain */
+
+struct listener {
+    uint32_t n, facts;
+};
+
+static void hear_number(void *ctx, const char *name, uint64_t value)
+{
+    (void)value;
+    assert_true(name && name[0]);
+    ((struct listener *)ctx)->facts++;
+}
+
+static void hear_text(void *ctx, const char *name, const char *value)
+{
+    assert_true(name && name[0] && value && value[0]);
+    ((struct listener *)ctx)->facts++;
+}
+
+static void hear_member(void *ctx, const char *name, uint32_t member)
+{
+    assert_true(name && name[0]);
+    assert_true(member < ((struct listener *)ctx)->n);
+    ((struct listener *)ctx)->facts++;
+}
+
+/* explain answers, and leaves the random state as it was. */
+static uint32_t ask_why(const struct kit_seat *seat, const struct lb_key *key)
+{
+    const struct table *t = seat->table;
+    struct listener listener = { .n = t->n_members };
+    const struct lb_explain say = { .struct_size = sizeof say,
+                                    .ctx = &listener,
+                                    .number = hear_number,
+                                    .text = hear_text,
+                                    .member = hear_member };
+    uint64_t random = seat->random;
+    struct lb_pick p = { .struct_size = sizeof p,
+                         .n_members = t->n_members,
+                         .key = key,
+                         .hash = strategy_hash(t->strategy, key),
+                         .tried = seat->tried,
+                         .live = seat->live,
+                         .random = &random };
+    uint32_t member = t->strategy->ops->explain(t->made, &p, seat->scratch, &say);
+
+    assert_true(random == seat->random);
+    assert_in_range(listener.facts, 1, 256); /* the balancer passes on so many */
+    return member;
+}
+
+/* What explain says is what pick then does: through all members, equal ones and weighted ones, to the last.
+ * */
+static void test_explain_says_what_pick_does(void **state)
+{
+    static const uint32_t counts[] = { 0, 1, 2, 10, 150 };
+
+    (void)state;
+    for (size_t c = 0; c < 2 * sizeof counts / sizeof counts[0]; c++) {
+        EACH_SCHEDULER(sch)
+        {
+            uint32_t n = counts[c / 2];
+            struct strategy *s = make(sch);
+            struct lb_member *members = c % 2 ? kit_weighted_members(n, 0) : kit_members(n);
+            struct table *t = kit_build(s, members, n);
+            struct kit_seat seat = kit_sit(t, c);
+
+            assert_non_null(s->ops->explain);
+            for (uint64_t k = 0; k < 10; k++) {
+                char text[24];
+                struct lb_key key = kit_key(lb_mix64(k) % 1000000, text);
+
+                for (uint32_t asked = 0; asked <= n; asked++) {
+                    uint32_t said = ask_why(&seat, &key);
+
+                    assert_int_equal(kit_ask(&seat, &key), said);
+                    if (said != LB_NONE)
+                        kit_mark(&seat, said);
+                }
+                kit_unmark_all(&seat);
+            }
+            kit_leave(&seat);
+            table_release(t);
+            kit_members_free(members, n);
+            strategy_release(s);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------ digests */
 
 static void shuffle(struct lb_member *members, uint32_t n, uint64_t *random)
@@ -540,6 +629,49 @@ static void test_shares(void **state)
     }
 }
 
+/* The keys of one that is down go to all others, by weight too. */
+static void test_orphans_go_by_weight(void **state)
+{
+    enum { N = 10, DOWN = 4, PICKS = 20000 * MANY }; /* of weight 5 in 30 */
+
+    (void)state;
+    EACH_SCHEDULER(sch)
+    {
+        struct strategy *s = make(sch);
+        struct lb_member *members = kit_weighted_members(N, 0);
+        struct table *t = kit_build(s, members, N);
+        struct kit_seat seat = kit_sit(t, 3);
+        double hits[N] = { 0 }, orphans = 0;
+
+        for (uint64_t k = 0; k < PICKS; k++) {
+            char text[24];
+            struct lb_key key = kit_key(lb_mix64(k) >> 4, text);
+
+            if (sch->keyed && kit_ask(&seat, &key) != DOWN)
+                continue;
+            kit_mark(&seat, DOWN);
+            hits[kit_ask(&seat, &key)]++;
+            kit_unmark_all(&seat);
+            orphans++;
+        }
+        for (uint32_t m = 0; m < N; m++) {
+            double share = m == DOWN ? 0 : members[m].weight / 25.0, off = hits[m] - share * orphans;
+            double loose =
+                (sch->off < 0.3 ? sch->off : 3) * share * orphans; /* on circles, neighbours' luck */
+
+            if (off * off > 25 * share * (1 - share) * orphans + loose * loose)
+                print_error("%s: %.0f of %.0f orphans go to member %u, where %.0f would be fair\n", sch->name,
+                            hits[m], orphans, m, share * orphans);
+            assert_true(off * off <= 25 * share * (1 - share) * orphans + loose * loose);
+        }
+        assert_true(orphans > PICKS / 12);
+        kit_leave(&seat);
+        table_release(t);
+        kit_members_free(members, N);
+        strategy_release(s);
+    }
+}
+
 /* Where there are slots, the owner of a slot gets the keys that hash to it. */
 static void test_slot_owner_agrees_with_pick(void **state)
 {
@@ -683,12 +815,14 @@ int main(void)
         cmocka_unit_test(test_few_left_share),
         cmocka_unit_test(test_nobody_and_one),
         cmocka_unit_test(test_ten_thousand_members),
+        cmocka_unit_test(test_explain_says_what_pick_does),
         cmocka_unit_test(test_order_of_insertion),
         cmocka_unit_test(test_remove_and_add_again),
         cmocka_unit_test(test_digest_differs),
         cmocka_unit_test(test_one_of_a_hundred_is_removed),
         cmocka_unit_test(test_one_of_a_hundred_is_down),
         cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_orphans_go_by_weight),
         cmocka_unit_test(test_slot_owner_agrees_with_pick),
         cmocka_unit_test(test_pick_allocates_nothing),
         cmocka_unit_test(test_no_memory),
