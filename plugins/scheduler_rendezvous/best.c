@@ -31,7 +31,10 @@ struct best best_one_by_one(const uint64_t *seeds, uint32_t n, uint64_t hash)
 
 #define LANES 8u
 
-__attribute__((target("avx512f,avx512dq"))) static inline __m512i mix_lanes(__m512i x)
+/* The address sanitizer's stand-in for the stack is aligned to less than a vector of 64 bytes wants. */
+#define VECTORS __attribute__((target("avx512f,avx512dq"), no_sanitize_address))
+
+VECTORS static inline __m512i mix_lanes(__m512i x)
 {
     x = _mm512_xor_si512(x, _mm512_srli_epi64(x, 30));
     x = _mm512_mullo_epi64(x, _mm512_set1_epi64((long long)0xbf58476d1ce4e5b9ull));
@@ -41,8 +44,7 @@ __attribute__((target("avx512f,avx512dq"))) static inline __m512i mix_lanes(__m5
 }
 
 /* Lane l looks at seeds l, l + 8, l + 16, …, and keeps its first largest; then the lanes are compared. */
-__attribute__((target("avx512f,avx512dq"))) static struct best best_of_lanes(const uint64_t *seeds,
-                                                                             uint32_t n, uint64_t hash)
+VECTORS static struct best best_of_lanes(const uint64_t *seeds, uint32_t n, uint64_t hash)
 {
     const __m512i key = _mm512_set1_epi64((long long)hash), step = _mm512_set1_epi64(LANES);
     __m512i at = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0), best_at = at, best_score;
