@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/spool.h"
 #include "control/control.h"
 #include "control/vetting.h"
 #include "path/accept.h"
@@ -188,7 +189,8 @@ static bool make_workers(struct program *p, struct view *view)
                                       .view = view,
                                       .listeners = p->listeners + i * n,
                                       .n_listeners = (unsigned)n,
-                                      .seed = draw_seed() };
+                                      .seed = draw_seed(),
+                                      .spool = control_spool(p->control) };
         p->workers[i] = worker_new(&setup);
         if (!p->workers[i] || worker_start(p->workers[i]) < 0) {
             log_error("cannot start worker %u: %s", i, strerror(errno));
@@ -208,6 +210,7 @@ static int run_workers(struct program *p)
     int code = control_run(p->control, links, p->n_workers, exchange_step_names);
     for (unsigned i = 0; i < p->n_workers; i++)
         worker_join(p->workers[i]);
+    spool_stop(control_spool(p->control));
     for (unsigned i = 0; i < p->n_workers; i++)
         worker_free(p->workers[i]);
     return code;
@@ -242,7 +245,11 @@ static int run(struct vetting *vetting, const char *path)
         log_error("cannot make the control loop: %s", strerror(errno));
         return EXIT_BIND;
     }
-    int code = start(&p, &problems);
+    int code = EXIT_CONFIG;
+    if (control_open_access(p.control) == 0)
+        code = start(&p, &problems);
+    else
+        log_error("cannot open the access log %s: %s", p.config->log.access.path, strerror(errno));
     control_free(p.control);
     free(p.listeners);
     config_release(p.config);

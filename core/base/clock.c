@@ -17,9 +17,14 @@ uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-uint64_t clock_wall_ms(void)
+uint64_t clock_wall_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000ull + (uint64_t)now.tv_nsec / CLOCK_NS_PER_MS;
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_wall_ms(void)
+{
+    return clock_wall_ns() / CLOCK_NS_PER_MS;
 }

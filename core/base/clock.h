@@ -15,7 +15,8 @@
 /* Nanoseconds on the monotonic clock; only differences mean something. */
 uint64_t clock_now_ns(void);
 
-/* Milliseconds since 1970, for people and for log lines. */
+/* Since 1970, for people and for log lines. */
 uint64_t clock_wall_ms(void);
+uint64_t clock_wall_ns(void);
 
 #endif

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/spool.h"
 #include "control/admin.h"
 #include "control/builder.h"
 #include "control/publish.h"
@@ -46,6 +47,7 @@ enum control_phase { CONTROL_RUNNING, CONTROL_DRAINING, CONTROL_STOPPING };
 struct control {
     struct event_base *base;
     struct mailbox mailbox;
+    struct spool *spool; /* the access log */
     struct event *mail, *drain_timer, *signals[SIGNALS];
     struct config *config; /* of the start; publish.h knows the one in force */
 
@@ -87,6 +89,7 @@ static void watch(struct control *c)
 {
     static const int numbers[SIGNALS] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log at the limit of file sizes loses lines, not the program */
     for (size_t i = 0; i < SIGNALS; i++) {
         c->signals[i] = evsignal_new(c->base, numbers[i], take_signal, c);
         evsignal_add(c->signals[i], NULL);
@@ -103,7 +106,9 @@ struct control *control_new(struct config *config, struct vetting *vetting)
         return NULL;
     struct control *c = mem_zero(1, sizeof *c);
     c->base = base;
-    if (mailbox_open(&c->mailbox) != 0) {
+    c->spool = spool_new();
+    if (!c->spool || mailbox_open(&c->mailbox) != 0) {
+        spool_free(c->spool);
         event_base_free(base);
         free(c);
         return NULL;
@@ -123,6 +128,16 @@ struct control *control_new(struct config *config, struct vetting *vetting)
 struct mailbox *control_mailbox(struct control *c)
 {
     return &c->mailbox;
+}
+
+struct spool *control_spool(struct control *c)
+{
+    return c->spool;
+}
+
+int control_open_access(struct control *c)
+{
+    return spool_direct(c->spool, c->config->log.access.path);
 }
 
 struct view *control_first_view(struct control *c, struct problems *problems, unsigned n_workers)
@@ -209,6 +224,10 @@ static void apply(void *ctx, struct config *before, struct config *now)
     log_set_level(now->log.level);
     if (strcmp(before->log.file, now->log.file) != 0 && log_open(now->log.file) != 0)
         log_warn("cannot open the log %s: %s; it goes where it went before", now->log.file, strerror(errno));
+    if (strcmp(before->log.access.path, now->log.access.path) != 0 &&
+        spool_direct(c->spool, now->log.access.path) != 0)
+        log_warn("cannot open the access log %s: %s; it goes where it went before", now->log.access.path,
+                 strerror(errno));
     if (c->admin)
         admin_apply(c->admin, now);
     supervisor_apply(c->supervisor, now);
@@ -241,6 +260,7 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
     c->routes.base = c->base;
     c->routes.builder = c->builder;
     c->routes.publish = c->publish;
+    c->routes.spool = c->spool;
     c->routes.reload = c->reload;
     c->routes.workers = workers;
     c->routes.n_workers = n_workers;
@@ -349,6 +369,8 @@ static void take_signal(evutil_socket_t number, short what, void *arg)
     if (number == SIGUSR1) {
         if (log_reopen() != 0)
             log_error("cannot open the log again: %s", strerror(errno));
+        if (spool_reopen(c->spool) != 0)
+            log_error("cannot open the access log again: %s", strerror(errno));
     } else if (number != SIGHUP) {
         leave(c, (int)number);
     } else if (c->phase == CONTROL_RUNNING) {
@@ -428,6 +450,7 @@ void control_free(struct control *c)
         event_free(c->signals[i]);
     event_free(c->mail);
     event_free(c->drain_timer);
+    spool_free(c->spool);
     mailbox_close(&c->mailbox);
     event_base_free(c->base);
     free(c);

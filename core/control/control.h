@@ -35,6 +35,13 @@ struct control *control_new(struct config *config, struct vetting *vetting);
 /* Where workers post. Valid as long as control. */
 struct mailbox *control_mailbox(struct control *c);
 
+struct spool;
+/* Where the workers' access log goes. Valid as long as control; spool_stop is the caller's, once workers are joined. */
+struct spool *control_spool(struct control *c);
+
+/* Opens the access log, if there is to be one. Returns 0, or -1 with errno. */
+int control_open_access(struct control *c);
+
 /* Builds the strategy of the configuration and a first view without replicas. NULL with problems. Before
  * control_run. */
 struct view *control_first_view(struct control *c, struct problems *problems, unsigned n_workers);

@@ -31,6 +31,7 @@ struct routes {
     struct publish *publish;
     struct reload *reload;
     struct supervisor *supervisor;
+    const struct spool *spool; /* of the access log */
     const struct control_worker *workers;
     unsigned n_workers;
     const char *const *step_names; /* ends with NULL */

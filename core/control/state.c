@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spool.h"
 #include "control/call.h"
 #include "control/control.h"
 #include "control/publish.h"
@@ -26,6 +27,7 @@
 #include "control/routes.h"
 #include "control/supervisor.h"
 #include "control/vetting_text.h"
+#include "world/config.h"
 #include "world/plugin.h"
 #include "world/replica.h"
 #include "world/stats.h"
@@ -263,6 +265,24 @@ static json_t *render_steps(const struct routes *r)
     return out;
 }
 
+/* ------------------------------------------------------------------ the access log */
+
+/* Lines in the file, and lost: because the file took no more, because the disk was too slow. */
+static json_t *render_access(const struct routes *r)
+{
+    const struct config *config = publish_config(r->publish);
+    struct worker_totals sum = { 0 };
+    for (unsigned i = 0; i < r->n_workers; i++)
+        stats_add_worker(r->workers[i].counters, &sum);
+    json_t *out = json_object();
+    put(out, "path", *config->log.access.path ? json_any_text(config->log.access.path) : json_null());
+    put(out, "format", json_string(config->log.access.format == ACCESS_JSON ? "json" : "combined"));
+    put_count(out, "written", spool_written(r->spool));
+    put_count(out, "lost_refused", spool_lost(r->spool));
+    put_count(out, "lost_slow", sum.access_lost);
+    return out;
+}
+
 /* ------------------------------------------------------------------ the whole */
 
 void state_show(struct call *call)
@@ -283,6 +303,7 @@ void state_show(struct call *call)
     put_count(out, "wanted", supervisor_wanted(r->supervisor));
     put_count(out, "ignored_events", supervisor_ignored(r->supervisor));
     put_count(out, "log_lost", log_lost());
+    put(out, "access_log", render_access(r));
     put(out, "strategy", render_strategy(r));
     put(out, "refusal", *refusal ? json_any_text(refusal) : json_null());
     put(out, "largest_share_over_fair", render_largest_share(view->pools[0].table));

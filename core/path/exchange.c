@@ -60,7 +60,7 @@ static void print_v4(uint32_t address, char *out)
     }
 }
 
-static void print_client(struct exchange *x)
+void exchange_print_client(struct exchange *x)
 {
     const struct client *c = x->client;
     if (c->peer.any.sa_family == AF_INET)
@@ -123,6 +123,7 @@ void exchange_expired(struct exchange *x, enum deadline_class class)
         x->keep_alive = false;
         exchange_fail(x, 408, "the request took too long to arrive");
     } else if (x->step == STEP_ANSWER) {
+        x->note.timed_out = true;
         exchange_abort(x);
     } else {
         exchange_attempt_expired(x, class);
@@ -226,11 +227,12 @@ static void make_request_id(struct exchange *x)
 enum step_result exchange_make_key(struct exchange *x)
 {
     struct worker *w = x->worker;
-    print_client(x);
+    exchange_print_client(x);
     if (!x->request.has_request_id)
         make_request_id(x);
     x->view = worker_hold_view(w);
     x->pool = &x->view->view->pools[0];
+    x->note.generation = x->view->view->generation;
     key_make(w->config, &x->request, x->client->in->bytes, &x->client->peer.any, &w->random, x->key_text,
              &x->key);
     x->hash = strategy_hash(x->pool->table->strategy, &x->key);
@@ -280,6 +282,7 @@ enum step_result exchange_pick(struct exchange *x)
     upstream_enter(x->seat);
     x->load = x->pool->load;
     tally_replica(w, replica, picked, 1);
+    x->note.attempts++;
     if (x->attempts == 0)
         x->attempts = 1;
     x->picked_ns = w->now_ns;
@@ -379,6 +382,7 @@ void exchange_end(struct exchange *x)
 {
     struct worker *w = x->worker;
     exchange_drop_attempt(x, false);
+    access_finish(x);
     exchange_release_view(x);
     if (x->parked)
         worker_unpark(w, x->parked_slot);

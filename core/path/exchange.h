@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lb_plugin.h"
+#include "path/access.h"
 #include "path/head.h"
 #include "path/key.h"
 #include "path/relay.h"
@@ -131,6 +132,8 @@ struct exchange {
     size_t own_len, own_sent;
     char own_text[256];
 
+    struct access_note note;
+
     struct head_field *request_fields, *reply_fields; /* behind the struct */
 };
 
@@ -169,6 +172,9 @@ void exchange_drop_attempt(struct exchange *x, bool clean);
 
 /* Tells the scheduler how the attempt under way went; once for each. */
 void exchange_settle(struct exchange *x, enum lb_outcome outcome, int status);
+
+/* Fills client_ip in. */
+void exchange_print_client(struct exchange *x);
 
 /* No retry is possible any more. */
 void exchange_release_view(struct exchange *x);

@@ -42,6 +42,8 @@ static enum step_result begin_answer(struct exchange *x, const struct own *own)
                              .client_is_1_0 = x->head_len > 0 && x->request.minor == 0 };
     struct buffer *out = relay_out(&x->downward);
     out->end += (uint32_t)forward_write_own(&f, out->bytes + out->end, buffer_room(out));
+    x->note.status = (uint16_t)own->status;
+    x->note.reply_head = (uint32_t)x->downward.written + buffer_used(out);
     x->own_body = own->body;
     x->own_len = x->head_request ? 0 : own->len;
     x->own_sent = 0;
@@ -53,8 +55,10 @@ enum step_result exchange_fail(struct exchange *x, int status, const char *sente
 {
     exchange_drop_attempt(x, false);
     exchange_release_view(x);
-    if (x->replied)
+    if (x->replied) {
+        x->note.cut = true;
         return exchange_abort(x);
+    }
     tally_count(x->worker, own_answers);
     int n = snprintf(x->own_text, sizeof x->own_text, "{\"message\":\"<Error> %s\",\"status\":\"failure\"}",
                      sentence);
@@ -82,6 +86,7 @@ static struct iovec *rest_of(const struct exchange *x, struct iovec parts[2], in
 static void note_written(struct exchange *x, size_t n)
 {
     struct buffer *out = x->downward.out;
+    x->downward.written += n;
     if (out) {
         uint32_t head = buffer_used(out) < n ? buffer_used(out) : (uint32_t)n;
         out->start += head;

@@ -43,6 +43,7 @@ void exchange_drop_attempt(struct exchange *x, bool clean)
         x->downward.from = NULL;
     }
     if (x->seat) {
+        access_note_replica(x, x->seat->replica);
         pick_give_back(x->load, w->number, x->seat->replica);
         upstream_leave(w, x->seat);
         x->seat = NULL;
@@ -159,6 +160,7 @@ enum step_result exchange_attempt_expired(struct exchange *x, enum deadline_clas
 {
     if (x->step == STEP_RELAY) {
         tally_count(x->worker, cut_bodies);
+        x->note.timed_out = true;
         return exchange_abort(x);
     }
     if (class == DEADLINE_BODY) {
@@ -361,6 +363,9 @@ static enum step_result begin_reply(struct exchange *x, int len)
     if (n == 0)
         return bad_reply(x, "its head is too large to pass on");
     out->end += (uint32_t)n;
+    x->note.status = x->reply.status;
+    x->note.reply_ns = w->now_ns;
+    x->note.reply_head = (uint32_t)x->downward.written + buffer_used(out);
     x->reply_in->start += (uint32_t)len;
     relay_body(&x->downward, &(struct relay_body){ .in = x->reply_in,
                                                    .decode = decode,
@@ -460,6 +465,7 @@ static enum step_result cut_short(struct exchange *x, const char *what)
         return exchange_fail(x, 502, "the replica's reply was malformed");
     }
     tally_count(x->worker, cut_bodies);
+    x->note.cut = true;
     return exchange_abort(x);
 }
 

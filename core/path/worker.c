@@ -78,6 +78,7 @@ static void run_view(struct worker *w, struct view *view)
     w->config = view->config;
     w->relay_means.most_pipes = view->config->limits.pipes;
     w->relay_means.splice_min = view->config->limits.splice_min;
+    access_apply(&w->access, view->config);
     if (before)
         worker_release_view(w, before);
 }
@@ -259,7 +260,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     bool paused = false;
     for (unsigned i = 0; i < w->n_listeners; i++)
         paused = paused || w->listeners[i].paused;
-    if (w->deadlines.armed > 0 || paused)
+    bool logging = access_tick(&w->access, w->config, w->now_ns);
+    if (w->deadlines.armed > 0 || paused || logging)
         return;
     event_del(&w->tick_event); /* nothing to wait for: an idle balancer sleeps */
     w->ticking = false;
@@ -293,6 +295,7 @@ static void close_everything(struct worker *w)
     while (!list_is_empty(&w->clients))
         client_close(LIST_OWNER(w->clients.next, struct client, link));
     upstream_close_all(w);
+    access_flush(&w->access);
     worker_release_view(w, w->now);
     w->now = NULL;
 }
@@ -361,6 +364,7 @@ struct worker *worker_new(const struct worker_setup *setup)
     shadow_open(&w->sampler, lb_mix64(setup->seed)); /* another sequence than the worker's own */
     deadline_open(&w->deadlines);
     open_slabs(w, setup->view->config);
+    access_open(&w->access, setup->spool);
     w->base = make_base();
     if (!w->base || mailbox_open(&w->mailbox) < 0 || open_listeners(w, setup) < 0)
         return NULL; /* the program ends: nothing is taken back */
@@ -405,6 +409,7 @@ void worker_free(struct worker *w)
     free(w->seats);
     free(w->parked);
     pipe_pool_close(&w->pipes);
+    access_close(&w->access);
     slab_close(&w->client_slab);
     slab_close(&w->exchange_slab);
     slab_close(&w->upstream_slab);

@@ -18,6 +18,8 @@
 #include "base/list.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
+#include "base/spool.h"
+#include "path/access.h"
 #include "path/deadline.h"
 #include "path/exchange.h"
 #include "path/pick.h"
@@ -85,6 +87,7 @@ struct worker {
     uint64_t random;                /* state for lb_random */
     uint64_t now_ns;                /* when the current event was noticed */
 
+    struct access_log access;
     struct worker_counters counters;
     struct histogram steps[STEP_COUNT];
     pthread_t thread;
@@ -96,7 +99,8 @@ struct worker_setup {
     struct view *view;    /* the first one: counts as switched */
     const int *listeners; /* one descriptor for each address of listen; the worker closes them */
     unsigned n_listeners;
-    uint64_t seed; /* of its random state */
+    uint64_t seed;       /* of its random state */
+    struct spool *spool; /* of the access log; outlives the worker */
 };
 
 /* NULL with errno. The thread does not run yet. */

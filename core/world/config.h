@@ -59,6 +59,8 @@ struct config_shadow {
     struct config_plugin scheduler, hash, probe;
 };
 
+enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
+
 enum config_driver { DRIVER_PROCESS, DRIVER_STATIC };
 enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
 
@@ -156,6 +158,13 @@ struct config {
     struct {
         char *file; /* "": standard error; absolute otherwise */
         enum log_level level;
+        struct {
+            char *path; /* "": no access log; absolute otherwise */
+            enum config_access_format format;
+            uint32_t buffer_kib; /* of a block of lines */
+            uint32_t flush_ms;   /* a line waits no longer for its block to fill */
+            uint32_t queue_kib;  /* a worker's blocks, those that wait for the disk included */
+        } access;
     } log;
 
     unsigned refs;

@@ -27,6 +27,7 @@ static const char *const drivers[] = { [DRIVER_PROCESS] = "process", [DRIVER_STA
 static const char *const replacements[] = {
     [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL
 };
+static const char *const access_formats[] = { [ACCESS_JSON] = "json", [ACCESS_COMBINED] = "combined", NULL };
 static const char *const levels[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL
 };
@@ -236,6 +237,16 @@ const struct config_option config_options[] = {
     { TEXT(log.file, config_path_type, 0, TEXT_MAX, "\"\""),
       .help = "Where the balancer writes its log, appended. \"\": standard error." },
     { WORD(log.level, levels, "\"info\""), .help = "The least important lines that are written." },
+    { TEXT(log.access.path, config_path_type, 0, TEXT_MAX, "\"\""),
+      .help = "Where a line for each request is appended. \"\": nowhere. SIGUSR1 opens it again." },
+    { WORD(log.access.format, access_formats, "\"json\""),
+      .help = "An object a line, or the combined format that NCSA and nginx write." },
+    { INTEGER(log.access.buffer_kib, 32, 4096, "64"), .unit = "KiB",
+      .help = "Lines are handed to the writer in blocks of this size." },
+    { MS(log.access.flush_ms, 1, 60000, "1000"), .help = "A line waits no longer for its block to fill." },
+    { INTEGER(log.access.queue_kib, 64, 1048576, "4096"), .unit = "KiB",
+      .help =
+          "What each worker may have waiting for the disk, two blocks at least; beyond it lines are lost." },
 };
 
 const size_t config_n_options = sizeof config_options / sizeof *config_options;
@@ -253,6 +264,8 @@ const struct config_group config_groups[] = {
     { "retry", "When a request is tried on another replica; only before the first byte of a reply." },
     { "upstream", "Connections to replicas that are kept for the next request." },
     { "log", "The balancer's own log." },
+    { "log.access",
+      "The access log: a line for each request. A slow or full disk loses lines, which `/_lb/state` counts." },
     { NULL, NULL },
 };
 

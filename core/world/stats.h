@@ -30,18 +30,19 @@
     COUNTER(bytes_down, "bytes received from it")
 
 /* Counters of a worker. */
-#define WORKER_COUNTERS(COUNTER)                               \
-    COUNTER(accepted, "client connections accepted")           \
-    COUNTER(closed, "client connections closed")               \
-    COUNTER(requests, "requests whose head was read")          \
-    COUNTER(control_calls, "requests for a control route")     \
-    COUNTER(replies, "replies finished")                       \
-    COUNTER(own_answers, "error answers made by the balancer") \
-    COUNTER(retries, "attempts after the first")               \
-    COUNTER(no_replica, "requests answered 503: nobody ready") \
-    COUNTER(client_gone, "exchanges ended by their client")    \
-    COUNTER(cut_bodies, "replies cut short by their replica")  \
-    COUNTER(timeouts, "phases that took too long")             \
+#define WORKER_COUNTERS(COUNTER)                                        \
+    COUNTER(accepted, "client connections accepted")                    \
+    COUNTER(closed, "client connections closed")                        \
+    COUNTER(requests, "requests whose head was read")                   \
+    COUNTER(control_calls, "requests for a control route")              \
+    COUNTER(replies, "replies finished")                                \
+    COUNTER(own_answers, "error answers made by the balancer")          \
+    COUNTER(retries, "attempts after the first")                        \
+    COUNTER(no_replica, "requests answered 503: nobody ready")          \
+    COUNTER(client_gone, "exchanges ended by their client")             \
+    COUNTER(cut_bodies, "replies cut short by their replica")           \
+    COUNTER(timeouts, "phases that took too long")                      \
+    COUNTER(access_lost, "access log lines lost: the disk is too slow") \
     COUNTER(refused_clients, "connections refused at limits.connections or for want of descriptors")
 
 #define STATS_FIELD(name_, help_) _Atomic uint64_t name_;

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/spool.h"
 #include "control/call.h"
 #include "control/publish.h"
 #include "control/routes.h"
@@ -218,6 +219,7 @@ static int open_house(void **state)
     routes = (struct routes){
         .base = s->base,
         .publish = s->publish,
+        .spool = spool_new(),
         .workers = s->reach,
         .n_workers = STAGE_WORKERS,
         .step_names = steps,
@@ -238,6 +240,7 @@ static int close_house(void **state)
 {
     (void)state;
     routes_close(&routes);
+    spool_free((struct spool *)(uintptr_t)routes.spool);
     stage_close(s);
     return 0;
 }

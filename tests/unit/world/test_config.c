@@ -43,7 +43,8 @@ static const char everything[] =
     "    replay = 33; turn_bytes = 34000; splice_min = 34500; pipes = 34; connections = 35; requests_per_connection = 36; history = 37; };\n"
     "retry = { attempts = 41; budget_percent = 42; budget_min = 43; };\n"
     "upstream = { idle = 51; idle_ms = 52; safe_idle_ms = 53; };\n"
-    "log = { file = \"logs/x.log\"; level = \"debug\"; };\n";
+    "log = { file = \"logs/x.log\"; level = \"debug\";\n"
+    "    access = { path = \"a.log\"; format = \"combined\"; buffer_kib = 61; flush_ms = 62; queue_kib = 630; }; };\n";
 
 static struct config *load_everything(void)
 {
@@ -140,6 +141,11 @@ static void check_values(const struct config *c)
     assert_int_equal(c->retry.attempts, 41);
     assert_int_equal(c->upstream.idle_ms, 52);
     assert_string_equal(c->log.file, conf_path("logs/x.log"));
+    assert_string_equal(c->log.access.path, conf_path("a.log"));
+    assert_int_equal(c->log.access.format, ACCESS_COMBINED);
+    assert_int_equal(c->log.access.buffer_kib, 61);
+    assert_int_equal(c->log.access.flush_ms, 62);
+    assert_int_equal(c->log.access.queue_kib, 630);
     assert_int_equal(c->log.level, LOG_DEBUG);
 }
 
