@@ -195,7 +195,8 @@ static void send_answer(struct evhttp_request *request, const struct answer *ans
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     char number[32];
     evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
-    evhttp_add_header(headers, "Content-Type", "application/json");
+    evhttp_add_header(headers, "Content-Type",
+                      answer->content_type ? answer->content_type : "application/json");
     if (answer->allow)
         evhttp_add_header(headers, "Allow", answer->allow);
     if (answer->retry_after_s) {

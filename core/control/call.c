@@ -43,9 +43,16 @@ void call_drop(struct call *call)
     end(call, NULL);
 }
 
+void call_answer_typed(struct call *call, int status, const char *content_type, const char *body,
+                       size_t body_len)
+{
+    end(call, &(struct answer){
+                  .status = status, .content_type = content_type, .body = body, .body_len = body_len });
+}
+
 void call_answer_text(struct call *call, int status, const char *body, size_t body_len)
 {
-    end(call, &(struct answer){ .status = status, .body = body, .body_len = body_len });
+    call_answer_typed(call, status, NULL, body, body_len);
 }
 
 void call_answer(struct call *call, int status, json_t *root, size_t flags)

@@ -24,9 +24,10 @@ struct routes;
 
 struct answer {
     int status;
-    int retry_after_s; /* 0: no Retry-After field */
-    const char *allow; /* NULL unless 405 */
-    const char *body;  /* JSON, not terminated by a newline */
+    int retry_after_s;        /* 0: no Retry-After field */
+    const char *allow;        /* NULL unless 405 */
+    const char *content_type; /* NULL: application/json */
+    const char *body;         /* not terminated by a newline */
     size_t body_len;
 };
 
@@ -65,6 +66,10 @@ void call_answer(struct call *call, int status, json_t *root, size_t flags);
 
 /* The same with a body that is rendered already. */
 void call_answer_text(struct call *call, int status, const char *body, size_t body_len);
+
+/* A body that is not JSON. */
+void call_answer_typed(struct call *call, int status, const char *content_type, const char *body,
+                       size_t body_len);
 
 /* {"message":"<Error> …","status":"failure"}; the text is given without "<Error> ", or with it. */
 void call_fail(struct call *call, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -3,7 +3,7 @@
  *
  * Owns     the table of handlers, and the calls that wait for their answer.
  * Used by  control.c, admin.c.
- * Uses     world/routes.h; membership.c, requests.c, state.c, reload.c.
+ * Uses     world/routes.h; membership.c, requests.c, graph.c, state.c, reload.c.
  * Thread   control.
  *
  * The list of world/routes.h gives the numbers, the table of facts and, with one line each below, the
@@ -20,6 +20,7 @@
 #include "control/call.h"
 #include "control/control.h"
 #include "control/explain.h"
+#include "control/graph.h"
 #include "control/membership.h"
 #include "control/publish.h"
 #include "control/reload.h"
@@ -52,7 +53,8 @@ static const struct route_facts {
 static void (*const handlers[ROUTE_COUNT])(struct call *) = {
     [ROUTE_REP] = membership_show,  [ROUTE_ADD] = membership_add,     [ROUTE_RM] = membership_remove,
     [ROUTE_RELOAD] = reload_call,   [ROUTE_REQUESTS] = requests_show, [ROUTE_STATE] = state_show,
-    [ROUTE_EXPLAIN] = explain_show, [ROUTE_SHADOW] = shadow_show,
+    [ROUTE_EXPLAIN] = explain_show, [ROUTE_SHADOW] = shadow_show,     [ROUTE_GRAPH] = graph_show,
+    [ROUTE_GRAPH_2] = graph_show,
 };
 
 void routes_init(struct routes *r)
@@ -166,7 +168,8 @@ static void post_answer(const struct traffic_carrier *carrier, const struct answ
     letter->parked = carrier->letter->parked;
     letter->status = answer->status;
     letter->retry_after_s = answer->retry_after_s;
-    snprintf(letter->content_type, sizeof letter->content_type, "application/json");
+    snprintf(letter->content_type, sizeof letter->content_type, "%s",
+             answer->content_type ? answer->content_type : "application/json");
     snprintf(letter->allow, sizeof letter->allow, "%s", answer->allow ? answer->allow : "");
     letter->body_len = answer->body_len;
     memcpy(letter->body, answer->body, answer->body_len);

@@ -20,14 +20,16 @@
 enum route_match { ROUTE_EXACT, ROUTE_PREFIX };
 enum route_where { ROUTE_TRAFFIC = 1, ROUTE_ADMIN = 2, ROUTE_BOTH = 3 };
 
-#define ROUTES(ROUTE)                                                 \
-    ROUTE(REP, "/rep", ROUTE_EXACT, "GET", 0, ROUTE_BOTH)             \
-    ROUTE(ADD, "/add", ROUTE_EXACT, "POST", 1, ROUTE_BOTH)            \
-    ROUTE(RM, "/rm", ROUTE_EXACT, "DELETE, POST", 1, ROUTE_BOTH)      \
-    ROUTE(RELOAD, "/reload", ROUTE_EXACT, "POST", 1, ROUTE_BOTH)      \
-    ROUTE(REQUESTS, "/requests/", ROUTE_PREFIX, "GET", 0, ROUTE_BOTH) \
-    ROUTE(STATE, "/state", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)        \
-    ROUTE(EXPLAIN, "/explain", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)    \
+#define ROUTES(ROUTE)                                                       \
+    ROUTE(REP, "/rep", ROUTE_EXACT, "GET", 0, ROUTE_BOTH)                   \
+    ROUTE(ADD, "/add", ROUTE_EXACT, "POST", 1, ROUTE_BOTH)                  \
+    ROUTE(RM, "/rm", ROUTE_EXACT, "DELETE, POST", 1, ROUTE_BOTH)            \
+    ROUTE(RELOAD, "/reload", ROUTE_EXACT, "POST", 1, ROUTE_BOTH)            \
+    ROUTE(REQUESTS, "/requests/", ROUTE_PREFIX, "GET", 0, ROUTE_BOTH)       \
+    ROUTE(GRAPH, "/performancegraph", ROUTE_EXACT, "GET", 0, ROUTE_BOTH)    \
+    ROUTE(GRAPH_2, "/performance_graph", ROUTE_EXACT, "GET", 0, ROUTE_BOTH) \
+    ROUTE(STATE, "/state", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)              \
+    ROUTE(EXPLAIN, "/explain", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)          \
     ROUTE(SHADOW, "/shadow", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)
 
 #endif

@@ -68,6 +68,8 @@ WRONG_METHODS = [
     ("PUT", "/rm", {"DELETE", "POST"}),
     ("GET", "/reload", {"POST"}),
     ("POST", "/requests/Server%201", {"GET"}),
+    ("POST", "/performancegraph", {"GET"}),
+    ("DELETE", "/performance_graph", {"GET"}),
 ]
 
 

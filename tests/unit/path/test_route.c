@@ -25,6 +25,9 @@ static const struct {
     { "/requests/Server 1", "/requests/Server 1", true },
     { "/requests/", "/requests/", true },
     { "/requests", "/requests", false },
+    { "/performancegraph", "/performancegraph", true },
+    { "/performance_graph", "/performance_graph", true },
+    { "/performancegraphs", "/performancegraphs", false },
     { "/state", "/state", false }, /* of the admin port */
     { "/", "/", false },
     { "", "", false },
