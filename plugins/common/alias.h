@@ -3,7 +3,7 @@
  *
  * Owns     the layout; the scheduler that makes it frees it.
  * Used by  scheduler_random, and scheduler_p2c and scheduler_peak_ewma for their candidates.
- * Uses     build.h.
+ * Uses     build.h, telling.h, untried.h.
  * Thread   made by the builder, then read-only.
  *
  * The alias method (Walker, "An efficient method for generating discrete random variables with general
@@ -16,6 +16,8 @@
 #define PLUGINS_COMMON_ALIAS_H
 
 #include "build.h"
+#include "telling.h"
+#include "untried.h"
 
 struct alias_column {
     uint64_t keep;  /* 0 .. W */
@@ -112,6 +114,33 @@ static inline uint32_t alias_draw_untried(const struct alias *a, const struct lb
             return member;
     }
     return LB_NONE;
+}
+
+/* A member that is not tried: by weight, but when so many draws found none, one of the rest, if there is one; else
+ * LB_NONE. */
+static inline uint32_t alias_draw_any(const struct alias *a, const struct lb_pick *p,
+                                      const struct lb_explain *say)
+{
+    uint32_t member;
+
+    if (a->n == 0) {
+        tell_text(say, "end", "there are no members");
+        return LB_NONE;
+    }
+    member = alias_draw_untried(a, p, LB_NONE, UNTRIED_LOOKS);
+    if (member != LB_NONE)
+        return member;
+    tell_text(say, "end", "only tried members were drawn: one of the rest, if there is one");
+    return untried_any(p->tried, a->n, lb_random(p->random));
+}
+
+/* Draws for a second candidate. It is only missed when nearly all the weight is tried or the first one's. */
+#define ALIAS_RIVAL_LOOKS 16u
+
+/* A second candidate, which may fail to be found although there is one: LB_NONE. */
+static inline uint32_t alias_draw_rival(const struct alias *a, const struct lb_pick *p, uint32_t first)
+{
+    return a->n > 1 ? alias_draw_untried(a, p, first, ALIAS_RIVAL_LOOKS) : LB_NONE;
 }
 
 static inline size_t alias_bytes(const struct alias *a)

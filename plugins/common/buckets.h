@@ -2,7 +2,7 @@
  * buckets.h - as many buckets a member as it weighs.
  *
  * Owns     the layout; the scheduler that makes it frees it.
- * Used by  scheduler_jump, scheduler_modulo: algorithms that know only buckets 0 .. n - 1, all alike.
+ * Used by  numbered.h: algorithms that know only buckets 0 .. n - 1, all alike.
  * Uses     build.h.
  * Thread   made by the builder, then read-only.
  *
@@ -23,29 +23,11 @@ struct buckets {
     uint32_t *first; /* n_members + 1; NULL when bucket b is member b's */
 };
 
-static inline uint32_t buckets_divisor(const struct lb_build *in)
-{
-    uint32_t divisor = 0;
-
-    for (uint32_t m = 0; m < in->n_members; m++) {
-        uint32_t a = in->members[m].weight, b = divisor;
-
-        while (b) {
-            uint32_t rest = a % b;
-
-            a = b;
-            b = rest;
-        }
-        divisor = a;
-    }
-    return divisor;
-}
-
 /* Returns 0, or -1 with why and nothing allocated. O(members). */
 static inline int buckets_make(struct buckets *b, const struct lb_build *in, const char *what,
                                struct lb_error *why)
 {
-    uint32_t divisor = buckets_divisor(in);
+    uint32_t divisor = build_divisor(in);
     uint64_t sum = 0;
 
     *b = (struct buckets){ .n_members = in->n_members };

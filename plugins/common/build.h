@@ -51,6 +51,25 @@ static inline int build_check_weights(const struct lb_build *in, struct lb_error
     return 0;
 }
 
+/* The greatest common divisor of all weights; 0 when there are no members. */
+static inline uint32_t build_divisor(const struct lb_build *in)
+{
+    uint32_t divisor = 0;
+
+    for (uint32_t m = 0; m < in->n_members; m++) {
+        uint32_t a = in->members[m].weight, b = divisor;
+
+        while (b) {
+            uint32_t rest = a % b;
+
+            a = b;
+            b = rest;
+        }
+        divisor = a;
+    }
+    return divisor;
+}
+
 /* Stands for the ring names, the weights and (by some samples) the hash of keys and its re-hash. */
 static inline uint64_t build_digest(const struct lb_build *in)
 {

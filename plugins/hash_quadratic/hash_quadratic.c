@@ -5,6 +5,13 @@
  * Used by  the balancer, through lb_plugin_entry.
  * Thread   any: an instance is never written after create.
  *
+ * Source   the course assignment; polynomials as hashes: Carter and Wegman, "Universal classes of hash
+ *          functions", 1979 (which want a prime modulus and random coefficients).
+ * Gives    hashes that can be checked by hand.
+ * Cost     two products: the cheapest hash here.
+ * Not for  balance: squares reach few slots of a power of two, and neighbouring ids get neighbouring slots.
+ *          Not for clients with ill will: anybody can solve an equation of degree two.
+ *
  *   H(i)      = h_square i^2 + h_linear i + h_constant
  *   PHI(i, j) = place_i_square i^2 + place_i_linear i
  *             + place_j_square j^2 + place_j_linear j + place_constant

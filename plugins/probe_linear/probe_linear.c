@@ -5,6 +5,12 @@
  * Used by  the balancer, through lb_plugin_entry.
  * Thread   any: an instance is never written after create.
  *
+ * Source   Knuth, TAOCP 3, section 6.4, algorithm L ("linear probing": Amdahl, Boehme, Rochester, Samuel, 1954).
+ * Gives    the nearest free slot: a node stays as close to its home as can be.
+ * Cost     an addition and a division an attempt. Only nodes that collide pay, and only while a ring is built.
+ * Not for  rings that are more than half full: taken slots grow into crowds, which the next nodes make longer
+ *          still, and whoever stands behind one owns next to nothing (probe_double).
+ *
  * at(t) = home + step t, modulo the slots. Reaches every slot when step and the number of slots have no
  * common divisor (step = 1 always; any odd step on a power of two), otherwise slots / gcd of them.
  */

@@ -5,6 +5,12 @@
  * Used by  the balancer, through lb_plugin_entry.
  * Thread   any: an instance is never written after create.
  *
+ * Source   Maurer, "An improved hash code for scatter storage", 1968; the step of each copy is one founding
+ *          program's.
+ * Gives    steps away from a crowd instead of along it, and the places of that founding program's ring.
+ * Cost     two products and a division an attempt. Only nodes that collide pay, and only while a ring is built.
+ * Not for  nearly full rings with per_copy = false: the squares do not reach every slot.
+ *
  *   per_copy = false   at(t) = home + t^2         the textbook's: the steps between attempts are 1, 3, 5, …
  *   per_copy = true    at(t) = home + (2j + 1) t  one founding program's: copy j keeps the step 2j + 1
  *

@@ -29,9 +29,8 @@
  */
 #include "lb_plugin.h"
 
-#include <stdlib.h>
-
 #include "../common/points.h"
+#include "../common/settings.h"
 #include "../common/telling.h"
 #include "../common/untried.h"
 #include "digest.h"
@@ -50,9 +49,7 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-struct settings {
-    uint32_t digests;
-};
+enum { DIGESTS, OPTIONS };
 
 struct circle {
     struct points points; /* a point is in the upper half of its place */
@@ -65,20 +62,7 @@ static const char what[] = "a ketama circle";
 
 static int create(const union lb_value *values, void **self, struct lb_error *why)
 {
-    struct settings *o = malloc(sizeof *o);
-
-    if (!o) {
-        snprintf(why->text, sizeof why->text, "no memory for the options of a ketama circle");
-        return -1;
-    }
-    o->digests = (uint32_t)values[0].i;
-    *self = o;
-    return 0;
-}
-
-static void destroy(void *self)
-{
-    free(self);
+    return settings_keep(values, OPTIONS, self, why);
 }
 
 /* ------------------------------------------------------------------ build */
@@ -95,8 +79,8 @@ static void destroy_table(void *table)
 /* How many digests the member has; sum is that of all weights. */
 static uint64_t digests_of(const struct lb_build *in, uint32_t member, uint64_t sum)
 {
-    const struct settings *o = in->self;
-    uint64_t digests = (uint64_t)o->digests * in->n_members * in->members[member].weight / sum;
+    uint64_t digests =
+        (uint64_t)settings_value(in->self, DIGESTS) * in->n_members * in->members[member].weight / sum;
 
     return digests > 0 ? digests : 1;
 }
@@ -275,7 +259,7 @@ static int inspect(const void *table, struct lb_inspect *out)
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .create = create,
-    .destroy = destroy,
+    .destroy = settings_drop,
     .build = build,
     .pick = pick,
     .inspect = inspect,

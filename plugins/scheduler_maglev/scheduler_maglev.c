@@ -24,10 +24,8 @@
  */
 #include "lb_plugin.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "../common/build.h"
+#include "../common/settings.h"
 #include "../common/telling.h"
 #include "../common/untried.h"
 #include "maglev.h"
@@ -45,14 +43,11 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-struct settings {
-    uint32_t slots;
-};
+enum { SLOTS, OPTIONS };
 
 static int create(const union lb_value *values, void **self, struct lb_error *why)
 {
-    uint32_t slots = (uint32_t)values[0].i;
-    struct settings *o;
+    uint32_t slots = (uint32_t)values[SLOTS].i;
 
     if (!prime_is(slots)) {
         snprintf(
@@ -62,19 +57,7 @@ static int create(const union lb_value *values, void **self, struct lb_error *wh
             slots, prime_at_least(slots));
         return -1;
     }
-    o = malloc(sizeof *o);
-    if (!o) {
-        snprintf(why->text, sizeof why->text, "no memory for the options of a Maglev table");
-        return -1;
-    }
-    o->slots = slots;
-    *self = o;
-    return 0;
-}
-
-static void destroy(void *self)
-{
-    free(self);
+    return settings_keep(values, OPTIONS, self, why);
 }
 
 static void destroy_table(void *table)
@@ -107,14 +90,14 @@ static int fill(struct maglev *t, const struct lb_build *in, struct lb_error *wh
 
 static int build(const struct lb_build *in, void **table, struct lb_error *why)
 {
-    const struct settings *o = in->self;
+    const uint32_t slots = settings_value(in->self, SLOTS);
     struct maglev *t = build_alloc(in->alloc, 1, sizeof *t, "a Maglev table", why);
 
     if (!t)
         return -1;
-    *t = (struct maglev){ .slots = o->slots,
+    *t = (struct maglev){ .slots = slots,
                           .n_members = in->n_members,
-                          .reciprocal = (uint64_t)(((lb_u128)1 << 64) / o->slots),
+                          .reciprocal = (uint64_t)(((lb_u128)1 << 64) / slots),
                           .hash = in->hash,
                           .names = build_digest(in),
                           .alloc = in->alloc };
@@ -204,7 +187,7 @@ static int inspect(const void *table, struct lb_inspect *out)
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .create = create,
-    .destroy = destroy,
+    .destroy = settings_drop,
     .build = build,
     .pick = pick,
     .inspect = inspect,

@@ -23,9 +23,8 @@
  */
 #include "lb_plugin.h"
 
-#include <stdlib.h>
-
 #include "../common/points.h"
+#include "../common/settings.h"
 #include "../common/telling.h"
 #include "../common/untried.h"
 
@@ -41,9 +40,7 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-struct settings {
-    uint32_t probes;
-};
+enum { PROBES, OPTIONS };
 
 struct circle {
     struct points points;
@@ -58,20 +55,7 @@ static const char what[] = "a circle of points";
 
 static int create(const union lb_value *values, void **self, struct lb_error *why)
 {
-    struct settings *o = malloc(sizeof *o);
-
-    if (!o) {
-        snprintf(why->text, sizeof why->text, "no memory for the options of a circle");
-        return -1;
-    }
-    o->probes = (uint32_t)values[0].i;
-    *self = o;
-    return 0;
-}
-
-static void destroy(void *self)
-{
-    free(self);
+    return settings_keep(values, OPTIONS, self, why);
 }
 
 /* ------------------------------------------------------------------ build */
@@ -125,13 +109,12 @@ static int fill(struct circle *t, const struct lb_build *in, struct lb_error *wh
 
 static int build(const struct lb_build *in, void **table, struct lb_error *why)
 {
-    const struct settings *o = in->self;
     struct circle *t = build_alloc(in->alloc, 1, sizeof *t, what, why);
 
     if (!t)
         return -1;
     *t = (struct circle){ .n_members = in->n_members,
-                          .probes = o->probes,
+                          .probes = settings_value(in->self, PROBES),
                           .hash = in->hash,
                           .names = build_digest(in),
                           .alloc = in->alloc };
@@ -255,7 +238,7 @@ static int inspect(const void *table, struct lb_inspect *out)
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .create = create,
-    .destroy = destroy,
+    .destroy = settings_drop,
     .build = build,
     .pick = pick,
     .inspect = inspect,

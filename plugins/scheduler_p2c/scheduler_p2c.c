@@ -23,14 +23,9 @@
  */
 #include "lb_plugin.h"
 
-#include <stdlib.h>
-
 #include "../common/alias.h"
+#include "../common/settings.h"
 #include "../common/telling.h"
-#include "../common/untried.h"
-
-/* Draws for one more candidate. It is only missed when nearly all the weight is tried or the first one's. */
-#define RIVAL_LOOKS 16u
 
 static const struct lb_option options[] = {
     { .name = "choices",
@@ -42,9 +37,7 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-struct settings {
-    uint32_t choices;
-};
+enum { CHOICES, OPTIONS };
 
 struct lottery {
     struct alias alias;
@@ -57,30 +50,18 @@ static const char what[] = "the columns of a random choice";
 
 static int create(const union lb_value *values, void **self, struct lb_error *why)
 {
-    struct settings *o = malloc(sizeof *o);
-
-    if (!o) {
-        snprintf(why->text, sizeof why->text, "no memory for the options of two choices");
-        return -1;
-    }
-    o->choices = (uint32_t)values[0].i;
-    *self = o;
-    return 0;
-}
-
-static void destroy(void *self)
-{
-    free(self);
+    return settings_keep(values, OPTIONS, self, why);
 }
 
 static int build(const struct lb_build *in, void **table, struct lb_error *why)
 {
-    const struct settings *o = in->self;
     struct lottery *t = build_alloc(in->alloc, 1, sizeof *t, what, why);
 
     if (!t)
         return -1;
-    *t = (struct lottery){ .choices = o->choices, .names = build_digest(in), .alloc = in->alloc };
+    *t = (struct lottery){ .choices = settings_value(in->self, CHOICES),
+                           .names = build_digest(in),
+                           .alloc = in->alloc };
     if (alias_make(&t->alias, in, what, why)) {
         build_free(in->alloc, t);
         return -1;
@@ -113,20 +94,13 @@ static inline void tell_candidate(const struct lb_pick *p, uint32_t member, cons
 
 static inline uint32_t choose(const struct lottery *t, const struct lb_pick *p, const struct lb_explain *say)
 {
-    uint32_t best;
+    uint32_t best = alias_draw_any(&t->alias, p, say);
 
-    if (t->alias.n == 0) {
-        tell_text(say, "end", "there are no members");
+    if (best == LB_NONE)
         return LB_NONE;
-    }
-    best = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
-    if (best == LB_NONE) {
-        tell_text(say, "end", "only tried members were drawn: one of the rest, if there is one");
-        return untried_any(p->tried, t->alias.n, lb_random(p->random));
-    }
     tell_candidate(p, best, say);
-    for (uint32_t choice = 1; choice < t->choices && choice < t->alias.n; choice++) {
-        uint32_t rival = alias_draw_untried(&t->alias, p, best, RIVAL_LOOKS);
+    for (uint32_t choice = 1; choice < t->choices; choice++) {
+        uint32_t rival = alias_draw_rival(&t->alias, p, best);
 
         if (rival == LB_NONE)
             continue;
@@ -170,7 +144,7 @@ static int inspect(const void *table, struct lb_inspect *out)
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .create = create,
-    .destroy = destroy,
+    .destroy = settings_drop,
     .build = build,
     .pick = pick,
     .inspect = inspect,

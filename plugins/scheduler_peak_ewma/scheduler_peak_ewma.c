@@ -26,15 +26,12 @@
  */
 #include "lb_plugin.h"
 
-#include <stdlib.h>
-
 #include "../common/alias.h"
+#include "../common/settings.h"
 #include "../common/telling.h"
-#include "../common/untried.h"
 #include "decay.h"
 
-#define RIVAL_LOOKS 16u /* draws for the second candidate */
-#define MS          1000000ull
+#define MS 1000000ull
 
 static const struct lb_option options[] = {
     { .name = "decay_ms",
@@ -52,9 +49,7 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-struct settings {
-    uint64_t decay_ns, penalty_ns;
-};
+enum { DECAY_MS, PENALTY_MS, OPTIONS };
 
 struct watch {
     struct alias alias;
@@ -68,33 +63,20 @@ static const char what[] = "the columns of a random choice";
 
 static int create(const union lb_value *values, void **self, struct lb_error *why)
 {
-    struct settings *o = malloc(sizeof *o);
-
-    if (!o) {
-        snprintf(why->text, sizeof why->text, "no memory for the options of a latency average");
-        return -1;
-    }
-    o->decay_ns = (uint64_t)values[0].i * MS;
-    o->penalty_ns = (uint64_t)values[1].i * MS;
-    *self = o;
-    return 0;
-}
-
-static void destroy(void *self)
-{
-    free(self);
+    return settings_keep(values, OPTIONS, self, why);
 }
 
 static int build(const struct lb_build *in, void **table, struct lb_error *why)
 {
-    const struct settings *o = in->self;
+    const uint64_t decay_ns = settings_value(in->self, DECAY_MS) * MS;
+    const uint64_t penalty_ns = settings_value(in->self, PENALTY_MS) * MS;
     struct watch *t = build_alloc(in->alloc, 1, sizeof *t, what, why);
 
     if (!t)
         return -1;
-    *t = (struct watch){ .penalty_ns = o->penalty_ns, .alloc = in->alloc };
-    t->names = lb_mix64(build_digest(in) ^ o->decay_ns) ^ o->penalty_ns;
-    decay_make(&t->decay, o->decay_ns);
+    *t = (struct watch){ .penalty_ns = penalty_ns, .alloc = in->alloc };
+    t->names = lb_mix64(build_digest(in) ^ decay_ns) ^ penalty_ns;
+    decay_make(&t->decay, decay_ns);
     if (alias_make(&t->alias, in, what, why)) {
         build_free(in->alloc, t);
         return -1;
@@ -155,18 +137,12 @@ static inline uint32_t choose(const struct watch *t, const struct lb_pick *p, co
     uint32_t one, other;
     uint64_t weight_one, weight_other;
 
-    if (t->alias.n == 0) {
-        tell_text(say, "end", "there are no members");
+    one = alias_draw_any(&t->alias, p, say);
+    if (one == LB_NONE)
         return LB_NONE;
-    }
-    one = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
-    if (one == LB_NONE) {
-        tell_text(say, "end", "only tried members were drawn: one of the rest, if there is one");
-        return untried_any(p->tried, t->alias.n, lb_random(p->random));
-    }
     if (say)
         tell_candidate(t, p, averages, one, say);
-    other = t->alias.n > 1 ? alias_draw_untried(&t->alias, p, one, RIVAL_LOOKS) : LB_NONE;
+    other = alias_draw_rival(&t->alias, p, one);
     if (other == LB_NONE)
         return one;
     if (say)
@@ -222,7 +198,7 @@ static int inspect(const void *table, struct lb_inspect *out)
 static const struct lb_scheduler_ops ops = {
     .struct_size = sizeof ops,
     .create = create,
-    .destroy = destroy,
+    .destroy = settings_drop,
     .build = build,
     .scratch_size = scratch_size,
     .pick = pick,

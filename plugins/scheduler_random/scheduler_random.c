@@ -19,7 +19,6 @@
 
 #include "../common/alias.h"
 #include "../common/telling.h"
-#include "../common/untried.h"
 
 struct lottery {
     struct alias alias;
@@ -54,20 +53,10 @@ static void destroy_table(void *table)
 }
 
 /* Draws again when a tried one is drawn: what is left keeps its proportions. */
-static inline uint32_t choose(const struct lottery *t, const struct lb_pick *p)
-{
-    uint32_t member;
-
-    if (t->alias.n == 0)
-        return LB_NONE;
-    member = alias_draw_untried(&t->alias, p, LB_NONE, UNTRIED_LOOKS);
-    return member != LB_NONE ? member : untried_any(p->tried, t->alias.n, lb_random(p->random));
-}
-
 static uint32_t pick(const void *table, const struct lb_pick *p, void *scratch)
 {
     (void)scratch;
-    return choose(table, p);
+    return alias_draw_any(&((const struct lottery *)table)->alias, p, NULL);
 }
 
 /* What this random state would draw next; the state itself stays. */
@@ -81,13 +70,11 @@ static uint32_t explain(const void *table, const struct lb_pick *p, const void *
 
     (void)scratch;
     question.random = &random;
-    member = choose(t, &question);
     tell_text(say, "order", "the key plays no part: each request draws anew, and this is one draw");
     tell_number(say, "sum of weights", t->alias.sum);
-    if (member == LB_NONE) {
-        tell_text(say, "end", "nobody is left to be drawn");
+    member = alias_draw_any(&t->alias, &question, say);
+    if (member == LB_NONE)
         return LB_NONE;
-    }
     tell_member(say, "drawn", member);
     tell_number(say, "its weight", t->alias.columns[member].weight);
     return member;

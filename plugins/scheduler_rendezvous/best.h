@@ -24,8 +24,8 @@ typedef struct best (*best_fn)(const uint64_t *seeds, uint32_t n, uint64_t hash)
 
 struct best best_one_by_one(const uint64_t *seeds, uint32_t n, uint64_t hash);
 
-/* The fastest way on this machine: eight at a time where AVX-512 multiplies 64-bit numbers, else one by one.
- * (AVX2 has no such multiplication, and putting one together takes as long as four single ones.) */
-best_fn best_way(void);
+/* The fastest way on this machine that looks at no more than lanes at a time: eight where AVX-512 multiplies 64-bit
+ * numbers, four with AVX2, which puts such a product together from three, else one by one. */
+best_fn best_way(unsigned lanes);
 
 #endif

@@ -99,7 +99,7 @@ static int next_free(struct places *p, uint64_t home, uint64_t *found, struct lb
     uint64_t slot, entry, next;
 
     if (!p->skip) {
-        p->skip = ring_alloc(p->in->alloc, p->n_taken, sizeof *p->skip, why);
+        p->skip = build_alloc(p->in->alloc, p->n_taken, sizeof *p->skip, RING_WHAT, why);
         if (!p->skip)
             return -1;
         memset(p->skip, 0, p->n_taken * sizeof *p->skip);
@@ -222,21 +222,21 @@ static int place_with_register(struct places *p, struct lb_error *why)
         p->n_taken = 1ull << bits;
         p->shift = 64 - bits;
     }
-    p->taken = ring_alloc(alloc, p->n_taken, sizeof *p->taken, why);
+    p->taken = build_alloc(alloc, p->n_taken, sizeof *p->taken, RING_WHAT, why);
     if (!p->taken)
         return -1;
     memset(p->taken, 0, p->n_taken * sizeof *p->taken);
     if (p->in->probe.ops->yields) {
-        p->attempt = ring_alloc(alloc, p->nodes->n, sizeof *p->attempt, why);
+        p->attempt = build_alloc(alloc, p->nodes->n, sizeof *p->attempt, RING_WHAT, why);
         if (!p->attempt)
             goto release;
         memset(p->attempt, 0, p->nodes->n * sizeof *p->attempt);
     }
     result = place_all(p, why);
 release:
-    ring_release(alloc, p->attempt);
-    ring_release(alloc, p->skip);
-    ring_release(alloc, p->taken);
+    build_free(alloc, p->attempt);
+    build_free(alloc, p->skip);
+    build_free(alloc, p->taken);
     return result;
 }
 
@@ -248,9 +248,6 @@ static uint32_t count(const struct lb_build *in, const struct ring_options *o, s
     /* Cannot wrap: a member has at most 65,535 * 100,000 copies, and there are fewer than 2^31 members. */
     for (uint32_t m = 0; m < in->n_members; m++)
         n += in->members[m].weight * o->virtual_nodes;
-    if (n == 0)
-        snprintf(why->text, sizeof why->text, "all %u members have weight 0: a weight is 1 to 65535",
-                 in->n_members);
     if (n > o->slots) {
         snprintf(
             why->text, sizeof why->text,
@@ -284,8 +281,8 @@ int nodes_place(const struct lb_build *in, const struct ring_options *o, struct 
     *nodes = (struct nodes){ .n = count(in, o, why), .n_members = in->n_members };
     if (nodes->n == 0)
         return -1;
-    nodes->first = ring_alloc(in->alloc, (size_t)in->n_members + 1, sizeof *nodes->first, why);
-    nodes->slot_of = ring_alloc(in->alloc, nodes->n, sizeof *nodes->slot_of, why);
+    nodes->first = build_alloc(in->alloc, (size_t)in->n_members + 1, sizeof *nodes->first, RING_WHAT, why);
+    nodes->slot_of = build_alloc(in->alloc, nodes->n, sizeof *nodes->slot_of, RING_WHAT, why);
     if (nodes->first && nodes->slot_of) {
         nodes->first[0] = 0;
         for (uint32_t m = 0; m < in->n_members; m++)
@@ -299,7 +296,7 @@ int nodes_place(const struct lb_build *in, const struct ring_options *o, struct 
 
 void nodes_free(const struct lb_alloc *alloc, struct nodes *nodes)
 {
-    ring_release(alloc, nodes->first);
-    ring_release(alloc, nodes->slot_of);
+    build_free(alloc, nodes->first);
+    build_free(alloc, nodes->slot_of);
     nodes->first = nodes->slot_of = NULL;
 }

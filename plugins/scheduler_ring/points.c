@@ -57,13 +57,13 @@ static uint64_t *sort(uint64_t *points, uint64_t *other, uint32_t n, unsigned bi
 
 static int make_points(struct ring *r, const struct nodes *nodes, struct lb_error *why)
 {
-    uint64_t *points = ring_alloc(r->alloc, (size_t)nodes->n + 1, sizeof *points, why);
-    uint64_t *other = ring_alloc(r->alloc, (size_t)nodes->n + 1, sizeof *other, why);
+    uint64_t *points = build_alloc(r->alloc, (size_t)nodes->n + 1, sizeof *points, RING_WHAT, why);
+    uint64_t *other = build_alloc(r->alloc, (size_t)nodes->n + 1, sizeof *other, RING_WHAT, why);
     uint32_t node = 0;
 
     if (!points || !other) {
-        ring_release(r->alloc, points);
-        ring_release(r->alloc, other);
+        build_free(r->alloc, points);
+        build_free(r->alloc, other);
         return -1;
     }
     for (uint32_t m = 0; m < nodes->n_members; m++) {
@@ -72,7 +72,7 @@ static int make_points(struct ring *r, const struct nodes *nodes, struct lb_erro
     }
     r->n_points = nodes->n;
     r->points = sort(points, other, nodes->n, slot_bits(r->slots));
-    ring_release(r->alloc, r->points == points ? other : points);
+    build_free(r->alloc, r->points == points ? other : points);
     /* The search stops here at the latest: a real point in the last slot sorts before it or is as good. */
     r->points[r->n_points] = 0xFFFFFFFFull << 32 | point_member(r->points[0]);
     return 0;
@@ -86,7 +86,7 @@ static int make_buckets(struct ring *r, struct lb_error *why)
     while ((r->slots - 1) >> r->shift >= 2ull * r->n_points)
         r->shift++;
     r->n_buckets = (uint32_t)((r->slots - 1) >> r->shift) + 1;
-    r->buckets = ring_alloc(r->alloc, (size_t)r->n_buckets + 1, sizeof *r->buckets, why);
+    r->buckets = build_alloc(r->alloc, (size_t)r->n_buckets + 1, sizeof *r->buckets, RING_WHAT, why);
     if (!r->buckets)
         return -1;
     for (uint64_t b = 0; b <= r->n_buckets; b++) {
@@ -101,7 +101,7 @@ static int make_owners(struct ring *r, struct lb_error *why)
 {
     uint64_t slot = 0;
 
-    r->owners = ring_alloc(r->alloc, r->slots, sizeof *r->owners, why);
+    r->owners = build_alloc(r->alloc, r->slots, sizeof *r->owners, RING_WHAT, why);
     if (!r->owners)
         return -1;
     for (uint32_t i = 0; i < r->n_points; i++) {

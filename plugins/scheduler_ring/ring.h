@@ -20,7 +20,7 @@
 
 #include <stdbool.h>
 
-#include "lb_plugin.h"
+#include "../common/build.h"
 
 struct ring_options {
     uint64_t slots;
@@ -71,9 +71,8 @@ static inline uint64_t ring_mask(uint64_t slots)
     return slots & (slots - 1) ? 0 : slots - 1;
 }
 
-/* count objects of size bytes, not zeroed; NULL with why when there is no memory. */
-void *ring_alloc(const struct lb_alloc *alloc, size_t count, size_t size, struct lb_error *why);
-void ring_release(const struct lb_alloc *alloc, void *memory);
+/* What a table of this kind is called when there is no memory for it. */
+#define RING_WHAT "a ring"
 
 /* Gives every virtual node of in->members its own slot. Returns 0, or -1 with why and nothing allocated. */
 int nodes_place(const struct lb_build *in, const struct ring_options *o, struct nodes *nodes,

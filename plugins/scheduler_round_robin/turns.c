@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "../common/build.h"
+
 struct cycle {
     const uint32_t *weight;
     uint32_t n, sum;
@@ -93,25 +95,25 @@ static void run(struct cycle *c, uint32_t *turns)
 }
 
 int turns_make(const struct lb_alloc *alloc, const uint32_t *weight, uint32_t n, uint32_t sum,
-               uint32_t *turns)
+               uint32_t *turns, struct lb_error *why)
 {
+    static const char what[] = "a rotation";
     struct cycle c = { .weight = weight, .n = n, .sum = sum };
     bool complete;
 
-    c.done = alloc->alloc(alloc->ctx, n * sizeof *c.done);
-    c.opening = alloc->alloc(alloc->ctx, sum * sizeof *c.opening);
-    c.next = alloc->alloc(alloc->ctx, n * sizeof *c.next);
-    c.heap = alloc->alloc(alloc->ctx, n * sizeof *c.heap);
+    c.done = build_alloc(alloc, n, sizeof *c.done, what, why);
+    c.opening = build_alloc(alloc, sum, sizeof *c.opening, what, why);
+    c.next = build_alloc(alloc, n, sizeof *c.next, what, why);
+    c.heap = build_alloc(alloc, n, sizeof *c.heap, what, why);
     complete = c.done && c.opening && c.next && c.heap;
     if (complete) {
         memset(c.done, 0, n * sizeof *c.done);
         memset(c.opening, 0, sum * sizeof *c.opening);
         run(&c, turns);
     }
-    void *used[] = { c.done, c.opening, c.next, c.heap };
-    for (unsigned i = 0; i < sizeof used / sizeof used[0]; i++) {
-        if (used[i])
-            alloc->release(alloc->ctx, used[i]);
-    }
+    build_free(alloc, c.done);
+    build_free(alloc, c.opening);
+    build_free(alloc, c.next);
+    build_free(alloc, c.heap);
     return complete ? 0 : -1;
 }

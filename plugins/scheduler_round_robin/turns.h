@@ -21,8 +21,8 @@
 #define TURNS_MAX (1u << 22)
 
 /* Fills turns[0 .. sum - 1] with member numbers. weight[i] is at least 1; sum, their total, is at most
- * TURNS_MAX. Returns 0, or -1 when the allocator refuses; frees what it took for the work. O(sum log n). */
+ * TURNS_MAX. Returns 0, or -1 with why when the allocator refuses; frees what it took for the work. O(sum log n). */
 int turns_make(const struct lb_alloc *alloc, const uint32_t *weight, uint32_t n, uint32_t sum,
-               uint32_t *turns);
+               uint32_t *turns, struct lb_error *why);
 
 #endif

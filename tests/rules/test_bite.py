@@ -37,6 +37,7 @@ BROKEN = [
     ("size", "core/base/a.c", "int long_one(int x)\n{\n" + "    x++;\n" * 71 + "}\n", "long_one has 71 lines"),
     ("size", "core/base/a.c", "int x;\n" * 900, "core/base/a.c: 907 lines"),
     ("words", "core/base/a.c", f"/* {UNFINISHED}: later */\n", f"core/base/a.c:8: {UNFINISHED}"),
+    ("words", "plugins/hash_a/hash_a.c", "int x;\n", "plugins/hash_a/hash_a.c:1: the opening paragraph has no line 'Source'"),
     ("words", "docs/a.md", f"{UNFINISHED}\n", "docs/a.md"),
     ("plugin_header", "include/lb_plugin.h", "#include <stdio.h>\n", "lb_plugin.h:8: includes stdio.h"),
     ("plugin_header", "include/lb_plugin.h", "struct a { int class; };\n", "refused by"),

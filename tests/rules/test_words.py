@@ -1,4 +1,5 @@
-"""No file says that it is unfinished, and every C file opens with the paragraph that says what it is."""
+"""No file says that it is unfinished, every C file opens with the paragraph that says what it is, and a plugin's also
+with its source, what it gives, what it costs and what it is not for."""
 
 import re
 
@@ -9,6 +10,7 @@ UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 FOLDERS = ["core", "include", "plugins", "backend", "ctl", "lab", "tests", "conf", "script", "docs", "cmake", ".ci"]
 LABELS = ("Owns", "Used by", "Thread")
+OF_PLUGIN = ("Source", ("Gives", "Guarantees"), "Cost", ("Not for", "Not when"))
 
 
 def texts():
@@ -30,6 +32,14 @@ def complaints(texts):
             word = UNFINISHED.search(line)
             if word:
                 yield f"{shown(path)}:{number}: {word.group()}: {line.strip()}"
+
+    for path in c_files("plugins", kinds="c"):
+        if path.stem != path.parent.name:
+            continue  # a plugin's other files
+        opening = path.read_text(encoding="utf-8").split("*/")[0]
+        for label in OF_PLUGIN:
+            if not any(f"\n * {one} " in opening for one in ([label] if isinstance(label, str) else label)):
+                yield f"{shown(path)}:1: the opening paragraph has no line '{label if isinstance(label, str) else label[0]}'"
 
     for path in c_files("core", "lab"):
         lines = path.read_text(encoding="utf-8").splitlines()

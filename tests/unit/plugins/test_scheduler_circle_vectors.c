@@ -163,7 +163,7 @@ static bool check_libmemcached(const json_t *params, const json_t *vector)
 static void test_ketama_libmemcached(void **state)
 {
     (void)state;
-    kit_each_vector("ketama_libmemcached", check_libmemcached, 2, NULL);
+    kit_each_vector("ketama_libmemcached", "scheduler_ketama", check_libmemcached, 2, NULL);
 }
 
 /* A million look-ups as libketama's own test prints them, and the md5 of all that. */
@@ -207,7 +207,7 @@ static bool check_libketama_md5sum(const json_t *params, const json_t *vector)
 static void test_ketama_libketama_md5sum(void **state)
 {
     (void)state;
-    kit_each_vector("ketama_libketama_md5sum", check_libketama_md5sum, 1, NULL);
+    kit_each_vector("ketama_libketama_md5sum", "scheduler_ketama", check_libketama_md5sum, 1, NULL);
 }
 
 static bool check_libketama_lookup(const json_t *params, const json_t *vector)
@@ -235,7 +235,7 @@ static bool check_libketama_lookup(const json_t *params, const json_t *vector)
 static void test_ketama_libketama_lookup(void **state)
 {
     (void)state;
-    kit_each_vector("ketama_libketama_lookup", check_libketama_lookup, 1, NULL);
+    kit_each_vector("ketama_libketama_lookup", "scheduler_ketama", check_libketama_lookup, 1, NULL);
 }
 
 static struct table *fine_circle;
@@ -261,7 +261,7 @@ static void test_ketama_keys(void **state)
 
     (void)state;
     fine_circle = kit_build(s, members, 1000);
-    kit_each_vector("ketama_md5_u32le", check_ketama_key, 28, NULL);
+    kit_each_vector("ketama_md5_u32le", "scheduler_ketama", check_ketama_key, 28, NULL);
     table_release(fine_circle);
     kit_members_free(members, 1000);
     strategy_release(s);
@@ -326,7 +326,7 @@ static bool check_ring_envoy(const json_t *params, const json_t *vector)
 static void test_ring_envoy(void **state)
 {
     (void)state;
-    kit_each_vector("ring_envoy", check_ring_envoy, 3, NULL);
+    kit_each_vector("ring_envoy", "scheduler_ring", check_ring_envoy, 3, NULL);
 }
 
 /* nginx: point j of a server is the CRC of its name and of point j - 1. */
@@ -391,7 +391,7 @@ static bool check_nginx_counts(const json_t *params, const json_t *vector)
 static void test_ring_nginx_counts(void **state)
 {
     (void)state;
-    kit_each_vector("ring_nginx_counts", check_nginx_counts, 1, NULL);
+    kit_each_vector("ring_nginx_counts", "scheduler_ring", check_nginx_counts, 1, NULL);
 }
 
 static bool check_nginx_move(const json_t *params, const json_t *vector)
@@ -419,7 +419,7 @@ static bool check_nginx_move(const json_t *params, const json_t *vector)
 static void test_ring_nginx_move(void **state)
 {
     (void)state;
-    kit_each_vector("ring_nginx_move", check_nginx_move, 2, NULL);
+    kit_each_vector("ring_nginx_move", "scheduler_ring", check_nginx_move, 2, NULL);
 }
 
 /* The point that a key finds, by number, and the one so many points further. */
@@ -455,7 +455,7 @@ static bool check_nginx_lookup(const json_t *params, const json_t *vector)
 static void test_ring_nginx_lookup(void **state)
 {
     (void)state;
-    kit_each_vector("ring_nginx_lookup", check_nginx_lookup, 1, NULL);
+    kit_each_vector("ring_nginx_lookup", "scheduler_ring", check_nginx_lookup, 1, NULL);
 }
 int main(void)
 {

@@ -9,6 +9,10 @@
 
 #include "plugins/scheduler_rendezvous/logarithm.h"
 
+/* One by one, four at a time (AVX2) and eight (AVX-512), where the processor has them. */
+static const char *const ways[] = { "lanes=1", "lanes=4", "lanes=8" };
+enum { WAYS = sizeof ways / sizeof ways[0] };
+
 /* The member with the best draw of those not tried, the slow way. */
 static uint32_t slow_pick(const struct kit_seat *seat, uint64_t hash)
 {
@@ -48,9 +52,9 @@ static uint64_t mix_of_its_own(const void *self, uint64_t x, uint64_t salt)
 
 /* Every number of members up to 130, so that every rest of eight lanes is there; equal and different weights;
  * the header's re-hash and one of the hash's own; none, some and all tried. */
-static void check_same_as_slow(uint32_t n, bool weighted, bool own_mix)
+static void check_same_as_slow(const char *lanes, uint32_t n, bool weighted, bool own_mix)
 {
-    struct strategy *s = kit_scheduler("scheduler_rendezvous", "");
+    struct strategy *s = kit_scheduler("scheduler_rendezvous", lanes);
     struct lb_hash_ops ops = *s->with_hash.ops;
     struct lb_member *members = weighted ? kit_weighted_members(n, 300) : kit_members(n);
     struct lb_hash own;
@@ -80,12 +84,14 @@ static void check_same_as_slow(uint32_t n, bool weighted, bool own_mix)
 static void test_same_as_the_slow_way(void **state)
 {
     (void)state;
-    for (uint32_t n = 1; n <= 130; n++) {
-        for (int variant = 0; variant < 4; variant++)
-            check_same_as_slow(n, variant & 1, variant & 2);
+    for (size_t way = 0; way < WAYS; way++) {
+        for (uint32_t n = 1; n <= 130; n++) {
+            for (int variant = 0; variant < 4; variant++)
+                check_same_as_slow(ways[way], n, variant & 1, variant & 2);
+        }
+        check_same_as_slow(ways[way], 1000, false, false);
+        check_same_as_slow(ways[way], 1001, true, false);
     }
-    check_same_as_slow(1000, false, false);
-    check_same_as_slow(1001, true, false);
 }
 
 static uint64_t same_place(const void *self, const struct lb_member *member, uint32_t copy)
@@ -99,8 +105,8 @@ static uint64_t same_place(const void *self, const struct lb_member *member, uin
 static void test_equal_draws(void **state)
 {
     (void)state;
-    for (uint32_t n = 2; n < 60; n++) {
-        struct strategy *s = kit_scheduler("scheduler_rendezvous", "");
+    for (uint32_t n = 2; n < 60 * WAYS; n++) {
+        struct strategy *s = kit_scheduler("scheduler_rendezvous", ways[n % WAYS]);
         struct lb_hash_ops ops = *s->with_hash.ops;
         struct lb_member *members = kit_members(n);
         struct lb_hash own;
@@ -109,7 +115,7 @@ static void test_equal_draws(void **state)
 
         ops.place = same_place;
         own = kit_set_hash(s, (struct lb_hash){ .ops = &ops, .self = s->with_hash.self });
-        for (uint32_t rotation = 0; rotation < n; rotation++) {
+        for (uint32_t rotation = 0; rotation < n; rotation += 1 + n / 60) {
             for (uint32_t i = 0; i < n; i++)
                 members[i].id = i < rotation ? 1 : 2 * i; /* the first of the second kind is in each place */
             t = kit_build(s, members, n);

@@ -1,7 +1,7 @@
 /*
  * test_scheduler_ring.c - the ring against a ring that is placed and walked the slow way, and its promises.
  */
-#include "unit/plugins/strategy_kit.h"
+#include "unit/plugins/scheduler_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -550,7 +550,7 @@ static void test_refusals(void **state)
             "the probe plugin answered slot 65 on a ring of 64 slots");
     refuses("virtual_nodes=900", (struct kit_part){ RM_TEST_PLUGIN_DIR "/probe_outside.so", "" }, 3, 1,
             "the probe plugin answered slot 4294967297 on a ring of 4294967296 slots");
-    refuses("", linear, 2, 0, "all 2 members have weight 0");
+    refuses("", linear, 2, 0, "member \"Server 1\" has weight 0: a weight is 1 to 65535");
 }
 
 /* An allocator that refuses the k-th request, for every k: nothing is left behind, and the reason is told. */
@@ -566,29 +566,7 @@ static void test_no_memory(void **state)
                                            (struct kit_part){ i < 2 ? RM_TEST_PLUGIN_DIR "/probe_yields.so"
                                                                     : RM_TEST_PLUGIN_DIR "/probe_stays.so",
                                                               "" });
-        int result = -1;
-
-        for (unsigned allowed = 0; result; allowed++) {
-            struct kit_scarce scarce = { .left = allowed };
-            struct lb_alloc alloc = kit_scarce_alloc(&scarce);
-            struct lb_build in = { .struct_size = sizeof in,
-                                   .n_members = 7,
-                                   .members = members,
-                                   .self = s->self,
-                                   .hash = s->with_hash,
-                                   .probe = s->with_probe,
-                                   .alloc = &alloc };
-            struct lb_error why = { "" };
-            void *table;
-
-            result = s->ops->build(&in, &table, &why);
-            if (result == 0)
-                s->ops->destroy_table(table);
-            else
-                assert_non_null(strstr(why.text, "no memory for a ring"));
-            assert_int_equal(scarce.out, 0);
-            assert_true(allowed < 30);
-        }
+        kit_check_scarce(s, members, 7);
         strategy_release(s);
     }
     kit_members_free(members, 7);

@@ -99,7 +99,7 @@ static bool check_jump(const json_t *params, const json_t *vector)
 static void test_jump(void **state)
 {
     (void)state;
-    kit_each_vector("jump", check_jump, 1, NULL);
+    kit_each_vector("jump", "scheduler_jump", check_jump, 1, NULL);
 }
 /* ------------------------------------------------------------------ maglev */
 
@@ -174,7 +174,7 @@ static bool check_maglev_envoy(const json_t *params, const json_t *vector)
 static void test_maglev_envoy(void **state)
 {
     (void)state;
-    kit_each_vector("maglev_envoy", check_maglev_envoy, 4,
+    kit_each_vector("maglev_envoy", "scheduler_maglev", check_maglev_envoy, 4,
                     "light members are rounded up there, whatever the remainders");
 }
 
@@ -217,7 +217,7 @@ static bool check_maglev_dgryski(const json_t *params, const json_t *vector)
 static void test_maglev_dgryski(void **state)
 {
     (void)state;
-    kit_each_vector("maglev_dgryski", check_maglev_dgryski, 2, NULL);
+    kit_each_vector("maglev_dgryski", "scheduler_maglev", check_maglev_dgryski, 2, NULL);
 }
 
 /* Katran's first version gives weights a meaning in the first round only: two slots against one, of 65,537.
@@ -257,7 +257,7 @@ static bool check_maglev_katran(const json_t *params, const json_t *vector)
 static void test_maglev_katran(void **state)
 {
     (void)state;
-    kit_each_vector("maglev_katran", check_maglev_katran, 4,
+    kit_each_vector("maglev_katran", "scheduler_maglev", check_maglev_katran, 4,
                     "of its first version, where weights count in the first round only");
 }
 
@@ -305,7 +305,7 @@ static bool check_maglev_cilium(const json_t *params, const json_t *vector)
 static void test_maglev_cilium(void **state)
 {
     (void)state;
-    kit_each_vector("maglev_cilium", check_maglev_cilium, 0,
+    kit_each_vector("maglev_cilium", "scheduler_maglev", check_maglev_cilium, 0,
                     "weighted members take turns in another order; slots of each compared");
 }
 /* ------------------------------------------------------------------ multi-probe */
@@ -395,7 +395,7 @@ static bool check_mpch(const json_t *params, const json_t *vector)
 static void test_mpch_dgryski(void **state)
 {
     (void)state;
-    kit_each_vector("mpch_dgryski", check_mpch, 1, NULL);
+    kit_each_vector("mpch_dgryski", "scheduler_multiprobe", check_mpch, 1, NULL);
 }
 int main(void)
 {

@@ -1,7 +1,7 @@
 /*
  * test_vectors.c - every public test vector in tests/data/hash_vectors.json that a shipped hash can be
- * asked, through the callbacks of its .so. Prints how many passed for each algorithm, and why the others do
- * not apply.
+ * asked, through the callbacks of its .so. Prints how many passed for each algorithm, in lines that begin with
+ * "vectors: " and that script/test shows, and why the others do not apply.
  */
 #include "unit/plugins/hash_kit.h"
 
@@ -365,8 +365,8 @@ static void check_or_count(const json_t *vector)
 static size_t print_row(const char *prefix, const char *name, const char *plugin, unsigned passed,
                         unsigned applicable)
 {
-    print_message("%s%-*s %4u/%-4u %s\n", prefix, (int)(28 - strlen(prefix)), name, passed, applicable,
-                  plugin);
+    print_message("vectors: %s%-*s %4u/%-4u %s\n", prefix, (int)(28 - strlen(prefix)), name, passed,
+                  applicable, plugin);
     return applicable;
 }
 
@@ -379,7 +379,6 @@ static void test_vectors(void **state)
     json_array_foreach(vectors, i, vector)
         check_or_count(vector);
 
-    print_message("%-28s passed/applicable\n", "algorithm");
     for (i = 0; i < COUNT(algorithms); i++) {
         const struct algorithm *a = &algorithms[i];
 

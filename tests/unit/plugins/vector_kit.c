@@ -83,7 +83,8 @@ int kit_vectors_close(void **state)
 
 /* Hands every vector of this kind to check, and prints how many passed; why is the reason for those that are
  * not ours. */
-void kit_each_vector(const char *algo, kit_vector_fn *check, unsigned ours, const char *why)
+void kit_each_vector(const char *algo, const char *plugin, kit_vector_fn *check, unsigned ours,
+                     const char *why)
 {
     unsigned count = 0, passed = 0;
     json_t *vector;
@@ -95,8 +96,8 @@ void kit_each_vector(const char *algo, kit_vector_fn *check, unsigned ours, cons
         passed += check(json_object_get(vector, "params"), vector);
         count++;
     }
-    print_message("%-24s %2u of %2u vectors%s%s\n", algo, passed, count, why ? "; the others: " : "",
-                  why ? why : "");
+    print_message("vectors: %-28s %4u/%-4u %s%s%s\n", algo, passed, count, plugin,
+                  why ? "; the others: " : "", why ? why : "");
     assert_int_equal(passed, ours);
     assert_true(why ? count > passed : count == passed);
 }

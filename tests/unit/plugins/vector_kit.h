@@ -21,9 +21,10 @@ int kit_vectors_close(void **state);
  * must be the same was compared. */
 typedef bool kit_vector_fn(const json_t *params, const json_t *vector);
 
-/* Hands every vector of this kind to check, and prints how many passed, which must be ours; why is the reason
- * for the others, NULL when there are none. */
-void kit_each_vector(const char *algo, kit_vector_fn *check, unsigned ours, const char *why);
+/* Hands every vector of this kind to check, and prints how many passed, which must be ours, in a line that script/test
+ * shows (it begins with "vectors: "); why is the reason for the others, NULL when there are none. */
+void kit_each_vector(const char *algo, const char *plugin, kit_vector_fn *check, unsigned ours,
+                     const char *why);
 
 /* A value that must be a whole number below 2^32, or a text. */
 uint32_t kit_number(const json_t *value);
