@@ -10,10 +10,12 @@
 
 #include <stdbool.h>
 
+#include <jansson.h>
+
 struct args;
 struct part;
 
-/* Measures and prints, one line a figure. False after a complaint. In the child. */
-bool bench_part(const struct args *a, const struct part *p);
+/* Measures, and prints one line a figure, or fills in out when that is not NULL. False after a complaint. In the child. */
+bool bench_part(const struct args *a, const struct part *p, json_t *out);
 
 #endif

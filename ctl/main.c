@@ -72,9 +72,10 @@ static const struct command {
       "plugin hash X.so KEY... [--option NAME=VALUE]...",
       "prints H(KEY), decimal and hexadecimal; the key - reads keys from standard input, one a line" },
     { "plugin", "bench", plugin_bench,
-      BIT(ID_OPTION) | BIT(ID_DIR) | BIT(ID_TIMEOUT) | BIT(ID_HASH) | BIT(ID_PROBE) | BIT(ID_MEMBERS), 1, 1,
-      "plugin bench X.so [--option NAME=VALUE]... [--members N] [--hash H] [--probe P]",
-      "nanoseconds a call; of a scheduler also the time and the memory of its table" },
+      BIT(ID_OPTION) | BIT(ID_DIR) | BIT(ID_TIMEOUT) | BIT(ID_HASH) | BIT(ID_PROBE) | BIT(ID_MEMBERS) |
+          BIT(ID_JSON),
+      1, 1, "plugin bench X.so [--option NAME=VALUE]... [--members N] [--hash H] [--probe P] [--json]",
+      "nanoseconds a call; of a scheduler also the time, the memory and (--json) the digest of its table" },
     { "explain", NULL, explain_key, BIT(ID_ADMIN) | BIT(ID_JSON), 1, 1,
       "explain KEY [--admin HOST:PORT] [--json]",
       "asks a running balancer why KEY goes to its replica (--admin: " ADMIN ")" },

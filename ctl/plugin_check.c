@@ -218,7 +218,7 @@ static int check_all(void *arg)
     }
     if (good) {
         printf(" speed:\n");
-        good = bench_part(c->args, &p);
+        good = bench_part(c->args, &p, NULL);
     }
     part_close(&p);
     return good ? RINGCTL_OK : RINGCTL_FAILED;
