@@ -21,6 +21,7 @@
 #include "base/spool.h"
 #include "control/control.h"
 #include "control/vetting.h"
+#include "main_init.h"
 #include "path/accept.h"
 #include "path/worker.h"
 #include "world/config.h"
@@ -306,6 +307,12 @@ static int with_vetting(int (*work)(struct vetting *vetting, const char *path), 
     return code;
 }
 
+static int run_program(const char *path)
+{
+    int code = init_run();
+    return code >= 0 ? code : with_vetting(run, path);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], VET_ARGUMENT) == 0)
@@ -326,6 +333,6 @@ int main(int argc, char **argv)
     else if (a.dump)
         return dump_config(a.config);
     else
-        return with_vetting(run, a.config);
+        return run_program(a.config);
     return EXIT_OK;
 }

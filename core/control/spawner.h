@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -45,6 +46,12 @@ struct spawner_hooks {
     void (*exited)(void *tag, const char *why); /* why: "exited with status 3", "cannot run ./backend: …" */
 };
 
+/* What a start has brought so far. */
+struct spawner_figures {
+    uint64_t lines;   /* of its output that went into the log */
+    uint64_t dropped; /* that were left out */
+};
+
 enum spawner_stop {
     SPAWNER_ASK,  /* it may finish what it does */
     SPAWNER_KILL, /* it may not */
@@ -65,6 +72,13 @@ struct spawner_ops {
     void (*stop)(struct spawner *s, struct spawned *one, enum spawner_stop how);
     /* What still runs is killed, and nothing is reported any more. */
     void (*close)(struct spawner *s);
+
+    /* What follows may be NULL. */
+
+    /* A heartbeat was good. True with a sentence in why when it is certain that somebody else has answered: another
+     * program listens at its address. */
+    bool (*is_impostor)(struct spawner *s, const struct spawned *one, char *why, size_t why_size);
+    void (*figures)(const struct spawned *one, struct spawner_figures *out);
 };
 
 extern const struct spawner_ops spawner_process;

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,9 +30,23 @@
 
 extern char **environ;
 
-enum step { STEP_GROUP, STEP_DEATH_SIGNAL, STEP_INPUT, STEP_DESCRIPTORS, STEP_EXEC };
+enum step {
+    STEP_GROUP,
+    STEP_LIMITS,
+    STEP_USER,
+    STEP_DIRECTORY,
+    STEP_DEATH_SIGNAL,
+    STEP_INPUT,
+    STEP_OUTPUT,
+    STEP_DESCRIPTORS,
+    STEP_EXEC
+};
 static const char *const step_texts[] = {
     [STEP_GROUP] = "cannot make a process group for",
+    [STEP_LIMITS] = "cannot set the limits (open_files, memory_mib, …) of",
+    [STEP_USER] = "cannot become the user and group of",
+    [STEP_DIRECTORY] = "cannot enter the directory of",
+    [STEP_OUTPUT] = "cannot catch the output of",
     [STEP_DEATH_SIGNAL] = "cannot tie to this process's life",
     [STEP_INPUT] = "cannot open /dev/null for",
     [STEP_DESCRIPTORS] = "cannot close descriptors for",
@@ -47,6 +62,7 @@ struct report {
 struct plan {
     char *path;
     char **argv, **envp;
+    const struct child_order *order;
     pid_t parent;
     int report; /* write end */
 };
@@ -104,6 +120,16 @@ static bool replaces(const char *setting, const char *variable)
     return strncmp(setting, variable, name) == 0;
 }
 
+static bool is_replaced(const char *variable, char *const *settings, size_t n_settings)
+{
+    for (size_t i = 0; i < n_settings; i++) {
+        if (replaces(settings[i], variable)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static char **make_environment(char *const *settings, size_t n_settings)
 {
     size_t n = 0, kept = 0;
@@ -112,15 +138,15 @@ static char **make_environment(char *const *settings, size_t n_settings)
     }
     char **envp = mem_zero(n + n_settings + 1, sizeof *envp);
     for (size_t i = 0; i < n; i++) {
-        bool is_replaced = false;
-        for (size_t k = 0; k < n_settings && !is_replaced; k++) {
-            is_replaced = replaces(settings[k], environ[i]);
-        }
-        if (!is_replaced) {
+        if (!is_replaced(environ[i], settings, n_settings)) {
             envp[kept++] = environ[i];
         }
     }
-    memcpy(envp + kept, settings, n_settings * sizeof *settings);
+    for (size_t i = 0; i < n_settings; i++) {
+        if (!is_replaced(settings[i], settings + i + 1, n_settings - i - 1)) {
+            envp[kept++] = settings[i];
+        }
+    }
     return envp;
 }
 
@@ -147,12 +173,50 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static bool limit(int resource, uint64_t most)
+{
+    const struct rlimit both = { .rlim_cur = most, .rlim_max = most };
+    return most == 0 || setrlimit(resource, &both) == 0;
+}
+
+static bool limit_all(const struct child_limits *l)
+{
+    return limit(RLIMIT_NOFILE, l->open_files) && limit(RLIMIT_AS, l->memory_bytes) &&
+           limit(RLIMIT_NPROC, l->processes) && limit(RLIMIT_CPU, l->cpu_seconds) &&
+           limit(RLIMIT_FSIZE, l->file_bytes);
+}
+
+/* As system calls: libc's functions would look for other threads to change along, and take a lock for it. */
+static bool become(const struct child_user *user)
+{
+    return !user->is_set || (syscall(SYS_setgroups, user->n_groups, user->groups) == 0 &&
+                             syscall(SYS_setresgid, user->gid, user->gid, user->gid) == 0 &&
+                             syscall(SYS_setresuid, user->uid, user->uid, user->uid) == 0);
+}
+
+/* Rights, in the order in which they can be given away: limits may need those of root, the directory is looked at with
+ * those of the user. */
+static void restrict_child(const struct plan *plan)
+{
+    const struct child_order *order = plan->order;
+    if (!limit_all(&order->limits)) {
+        give_up(plan, STEP_LIMITS);
+    }
+    if (!become(&order->user)) {
+        give_up(plan, STEP_USER);
+    }
+    if (order->directory && chdir(order->directory) != 0) {
+        give_up(plan, STEP_DIRECTORY);
+    }
+}
+
 static _Noreturn void run_child(const struct plan *plan)
 {
     if (setpgid(0, 0) != 0) {
         give_up(plan, STEP_GROUP);
     }
     reset_signals();
+    restrict_child(plan); /* first: another user's process loses its death signal */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         give_up(plan, STEP_DEATH_SIGNAL);
     }
@@ -162,6 +226,10 @@ static _Noreturn void run_child(const struct plan *plan)
     int empty = open("/dev/null", O_RDONLY);
     if (empty < 0 || (empty != 0 && dup2(empty, 0) < 0)) {
         give_up(plan, STEP_INPUT);
+    }
+    int output = plan->order->output;
+    if (output >= 0 && (dup2(output, 1) < 0 || dup2(output, 2) < 0)) {
+        give_up(plan, STEP_OUTPUT);
     }
     /* At exec, so that the report's pipe lives until then. */
     if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
@@ -219,13 +287,12 @@ static int launch(struct child *out, struct plan *plan, char *why, size_t why_si
     return 0;
 }
 
-int child_start(struct child *out, char *const *command, size_t n_command, char *const *settings,
-                size_t n_settings, char *why, size_t why_size)
+int child_start(struct child *out, const struct child_order *order, char *why, size_t why_size)
 {
-    struct plan plan = { .path = find_program(command[0]), .parent = getpid() };
-    plan.argv = mem_zero(n_command + 1, sizeof *plan.argv);
-    memcpy(plan.argv, command, n_command * sizeof *command);
-    plan.envp = make_environment(settings, n_settings);
+    struct plan plan = { .path = find_program(order->command[0]), .order = order, .parent = getpid() };
+    plan.argv = mem_zero(order->n_command + 1, sizeof *plan.argv);
+    memcpy(plan.argv, order->command, order->n_command * sizeof *order->command);
+    plan.envp = make_environment(order->settings, order->n_settings);
     int result = launch(out, &plan, why, why_size);
     free(plan.path);
     free(plan.argv);

@@ -10,7 +10,35 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+/* What it may use at most; 0: as much as we may. */
+struct child_limits {
+    uint64_t open_files, memory_bytes, processes, cpu_seconds, file_bytes;
+};
+
+/* Whose rights it has. */
+struct child_user {
+    bool is_set; /* false: ours */
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;
+    size_t n_groups;
+};
+
+struct child_order {
+    char *const *command; /* the first is a path, or a name to be looked for in PATH */
+    size_t n_command;
+    char *const
+        *settings; /* "NAME=value": these replace what has the same name in our environment, and each other:
+                              the last one counts */
+    size_t n_settings;
+    const char *directory; /* NULL: ours */
+    struct child_limits limits;
+    struct child_user user;
+    int output; /* becomes its output and errors; -1: they go where ours go. Stays the caller's */
+};
 
 struct child {
     pid_t pid;  /* also its process group */
@@ -21,12 +49,9 @@ struct child {
 /* True when this kernel has what is needed; else a sentence in why. */
 bool child_is_supported(char *why, size_t why_size);
 
-/* Starts command (n_command texts, the first is a path, or a name to be looked for in PATH) in a process
- * group of its own, with this process's environment, in which settings ("NAME=value", n_settings of them)
- * replace what had the same name. Standard input is empty; output and errors go where ours go. The child is
- * killed when this thread ends. Returns 0, or -1 with a sentence in why. */
-int child_start(struct child *out, char *const *command, size_t n_command, char *const *settings,
-                size_t n_settings, char *why, size_t why_size);
+/* Starts it in a process group of its own. Standard input is empty. The child is killed when this thread ends. Returns
+ * 0, or -1 with a sentence in why. */
+int child_start(struct child *out, const struct child_order *order, char *why, size_t why_size);
 
 /* What became of exec, without waiting: 1 the program runs, 0 not known yet, -1 it does not and why is a
  * sentence. */

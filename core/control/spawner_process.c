@@ -3,19 +3,21 @@
  *
  * Owns     each child it started until it is reaped, and the port it gave to it.
  * Used by  supervisor.c, through spawner.h.
- * Uses     spawner_exec.c for fork and exec; config.h for replicas.process.
+ * Uses     spawner_exec.c for fork and exec, spawner_output.c for what it says, spawner_listener.c for who has its port,
+ *          spawner_user.c for its rights; config.h for replicas.process.
  * Thread   control, which outlives all others: a child dies with the thread that forked it.
  *
  * A child learns its port and address from the environment (PORT, ADDRESS), so the port is chosen before the
  * fork: the lowest one from base_port upward that none of our living children has and that can be bound here
- * and now. Somebody else may still take it before the child does; then the child exits, and the next start
- * finds another port.
+ * and now. Somebody else may still take it before the child does. Then the child exits, or it goes on without its port
+ * while the other program answers the heartbeats: is_impostor tells who listens. The next start finds another port.
  */
 #include "control/spawner.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
@@ -27,6 +29,9 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "control/spawner_exec.h"
+#include "control/spawner_listener.h"
+#include "control/spawner_output.h"
+#include "control/spawner_user.h"
 #include "world/config.h"
 
 #define PORTS 65536
@@ -37,6 +42,10 @@ struct spawner {
     struct spawner_hooks hooks;
     struct link all;                 /* spawned.link */
     uint64_t ports_used[PORTS / 64]; /* by our living children */
+    struct output_budget said;
+    struct child_user user;
+    char why_no_user[160]; /* "": user is as the configuration says */
+    int null;              /* /dev/null, for output that nobody wants; -1 when it could not be opened */
 };
 
 struct spawned {
@@ -45,6 +54,7 @@ struct spawned {
     void *tag;
     struct child child; /* pid 0: it could not be forked */
     char *program;
+    struct output *output; /* NULL: it goes elsewhere */
     struct spawner_started started;
     uint16_t port;      /* 0: none */
     bool is_stopping;   /* nobody is interested in its start any more */
@@ -120,6 +130,7 @@ static void forget(struct spawned *one)
     if (one->port) {
         mark_port(one->owner, one->port, false);
     }
+    output_close(one->output);
     list_remove(&one->link);
     free(one->program);
     free(one);
@@ -191,7 +202,8 @@ static void watch_child(struct spawned *one)
     event_add(&one->exec, NULL);
 }
 
-static int start_child(struct spawned *one, const char *server_id)
+/* Finds its port; 0, or -1 with a sentence in one->why. */
+static int find_port(struct spawned *one)
 {
     const struct config *config = one->owner->config;
     const char *host = config->replicas.process.address;
@@ -210,15 +222,85 @@ static int start_child(struct spawned *one, const char *server_id)
         return -1;
     }
     one->port = (uint16_t)port;
+    return 0;
+}
 
-    char *settings[] = { mem_format("SERVER_ID=%s", server_id), mem_format("PORT=%u", port),
-                         mem_format("ADDRESS=%s", host) };
-    const struct config_list *command = &config->replicas.process.command;
-    int result =
-        child_start(&one->child, command->items, command->count, settings, 3, one->why, sizeof one->why);
-    free(settings[0]);
-    free(settings[1]);
-    free(settings[2]);
+/* Where its output goes: a descriptor, or -1 for where ours goes. False with a sentence in one->why. */
+static bool find_output(struct spawned *one, const char *name, int *out)
+{
+    struct spawner *s = one->owner;
+    struct output_setup setup = { .base = s->base,
+                                  .name = name,
+                                  .lines_a_second = s->config->replicas.process.output_lines,
+                                  .budget = &s->said };
+    switch (s->config->replicas.process.output) {
+    case OUTPUT_INHERIT: *out = -1; return true;
+    case OUTPUT_DISCARD: *out = s->null; return true;
+    case OUTPUT_LOG: break;
+    }
+    one->output = output_open(&setup, out, one->why, sizeof one->why);
+    return one->output != NULL;
+}
+
+static struct child_limits limits_of(const struct config *config)
+{
+    const uint64_t mib = 1024 * 1024;
+    return (struct child_limits){
+        .open_files = config->replicas.process.open_files,
+        .memory_bytes = config->replicas.process.memory_mib * mib,
+        .processes = config->replicas.process.processes,
+        .cpu_seconds = config->replicas.process.cpu_seconds,
+        .file_bytes = config->replicas.process.file_mib * mib,
+    };
+}
+
+#define OUR_SETTINGS 3
+
+/* What it is told; ours come last, so that they count. */
+static char **make_settings(const struct spawned *one, const char *server_id, size_t *n)
+{
+    const struct config *config = one->owner->config;
+    const struct config_list *given = &config->replicas.process.environment;
+    char **settings = mem_zero(given->count + OUR_SETTINGS, sizeof *settings);
+    for (size_t i = 0; i < given->count; i++) {
+        settings[i] = mem_text(given->items[i]);
+    }
+    settings[given->count] = mem_format("SERVER_ID=%s", server_id);
+    settings[given->count + 1] = mem_format("PORT=%u", one->port);
+    settings[given->count + 2] = mem_format("ADDRESS=%s", config->replicas.process.address);
+    *n = given->count + OUR_SETTINGS;
+    return settings;
+}
+
+static int start_child(struct spawned *one, const struct spawner_order *order)
+{
+    struct spawner *s = one->owner;
+    const struct config_list *command = &s->config->replicas.process.command;
+    const char *directory = s->config->replicas.process.directory;
+    struct child_order what = {
+        .command = command->items,
+        .n_command = command->count,
+        .directory = *directory ? directory : NULL,
+        .limits = limits_of(s->config),
+        .user = s->user,
+    };
+    if (*s->why_no_user) {
+        snprintf(one->why, sizeof one->why, "%s", s->why_no_user);
+        return -1;
+    }
+    if (find_port(one) != 0 || !find_output(one, order->name, &what.output)) {
+        return -1;
+    }
+    char **settings = make_settings(one, order->server_id, &what.n_settings);
+    what.settings = settings;
+    int result = child_start(&one->child, &what, one->why, sizeof one->why);
+    for (size_t i = 0; i < what.n_settings; i++) {
+        free(settings[i]);
+    }
+    free(settings);
+    if (one->output) {
+        close(what.output);
+    }
     return result;
 }
 
@@ -239,7 +321,7 @@ static struct spawned *start_process(struct spawner *s, const struct spawner_ord
     } else {
         one->program = mem_text(command->items[0]);
     }
-    if (command->count > 0 && start_child(one, order->server_id) == 0) {
+    if (command->count > 0 && start_child(one, order) == 0) {
         watch_child(one);
     } else {
         one->child.pid = 0;
@@ -257,7 +339,35 @@ static void stop_process(struct spawner *s, struct spawned *one, enum spawner_st
     }
 }
 
+/* ------------------------------------------------------------------ looking */
+
+static bool is_impostor_process(struct spawner *s, const struct spawned *one, char *why, size_t why_size)
+{
+    (void)s;
+    if (!one->port || one->child.pid <= 0 || listener_of(one->port, one->child.pid) != LISTENER_STRANGER) {
+        return false;
+    }
+    snprintf(why, why_size, "another program has taken its port %u and answers there", one->port);
+    return true;
+}
+
+static void figures_process(const struct spawned *one, struct spawner_figures *out)
+{
+    if (one->output) {
+        out->lines = output_lines(one->output);
+        out->dropped = output_dropped(one->output);
+    }
+}
+
 /* ------------------------------------------------------------------ the driver */
+
+static void find_rights(struct spawner *s)
+{
+    s->why_no_user[0] = 0;
+    user_free(&s->user);
+    user_find(&s->user, s->config->replicas.process.user, s->config->replicas.process.group, s->why_no_user,
+              sizeof s->why_no_user);
+}
 
 static struct spawner *open_process(struct event_base *base, struct config *config,
                                     const struct spawner_hooks *hooks, char *why, size_t why_size)
@@ -273,7 +383,9 @@ static struct spawner *open_process(struct event_base *base, struct config *conf
     s->config = config;
     config_retain(config);
     s->hooks = *hooks;
+    s->null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     list_init(&s->all);
+    find_rights(s);
     return s;
 }
 
@@ -282,6 +394,7 @@ static void apply_process(struct spawner *s, struct config *next)
     config_retain(next);
     config_release(s->config);
     s->config = next;
+    find_rights(s);
 }
 
 static void close_process(struct spawner *s)
@@ -300,6 +413,10 @@ static void close_process(struct spawner *s)
         forget(one);
     }
     config_release(s->config);
+    user_free(&s->user);
+    if (s->null >= 0) {
+        close(s->null);
+    }
     free(s);
 }
 
@@ -311,4 +428,6 @@ const struct spawner_ops spawner_process = {
     .start = start_process,
     .stop = stop_process,
     .close = close_process,
+    .is_impostor = is_impostor_process,
+    .figures = figures_process,
 };

@@ -143,6 +143,10 @@ size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
     }
     struct supervisor_info *list = mem_zero(n + 1, sizeof *list);
     for (struct row *row = row_first(s); row; row = row_after(row)) {
+        struct spawner_figures figures = { 0 };
+        if (row->spawned && s->spawner_ops->figures) {
+            s->spawner_ops->figures(row->spawned, &figures);
+        }
         list[i++] = (struct supervisor_info){
             .name = row->name,
             .ring_name = row->ring_name,
@@ -152,6 +156,8 @@ size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
             .ordinal = row->ordinal,
             .restarts = row->starts > 1 ? row->starts - 1 : 0,
             .misses = row->misses,
+            .output_lines = figures.lines,
+            .output_dropped = figures.dropped,
             .since_ns = row->since_ns,
         };
     }

@@ -37,15 +37,16 @@ struct supervisor;
     STATE(GONE, "left; the row is about to be freed")
 
 /* EVENT(name, when) */
-#define SUPERVISOR_EVENTS(EVENT)                                \
-    EVENT(STARTED, "the spawner has started it")                \
-    EVENT(HEARTBEAT_OK, "a heartbeat was answered 200 in time") \
-    EVENT(UNREADY, "health.unready_after misses in a row")      \
-    EVENT(DEAD, "health.dead_after misses in a row")            \
-    EVENT(REFUSED, "a connection to it was refused")            \
-    EVENT(EXITED, "it exited, or could not be started")         \
-    EVENT(TIMER, "the row's timer ran out")                     \
-    EVENT(DRAINED, "no worker uses it any more")                \
+#define SUPERVISOR_EVENTS(EVENT)                                 \
+    EVENT(STARTED, "the spawner has started it")                 \
+    EVENT(HEARTBEAT_OK, "a heartbeat was answered 200 in time")  \
+    EVENT(UNREADY, "health.unready_after misses in a row")       \
+    EVENT(DEAD, "health.dead_after misses in a row")             \
+    EVENT(REFUSED, "a connection to it was refused")             \
+    EVENT(IMPOSTOR, "another program has answered in its place") \
+    EVENT(EXITED, "it exited, or could not be started")          \
+    EVENT(TIMER, "the row's timer ran out")                      \
+    EVENT(DRAINED, "no worker uses it any more")                 \
     EVENT(WANT_LESS, "it is to be removed")
 
 enum supervisor_state {
@@ -128,7 +129,8 @@ struct supervisor_info {
     pid_t pid;                     /* 0: not a process */
     uint32_t ordinal;              /* 0: none */
     uint32_t restarts, misses;
-    uint64_t since_ns; /* in this state since, monotonic */
+    uint64_t output_lines, output_dropped; /* what it printed: into the log, left out */
+    uint64_t since_ns;                     /* in this state since, monotonic */
 };
 
 /* All rows, in the order of /rep: oldest first, a stand-in in the place of the dead one. *out is malloced;

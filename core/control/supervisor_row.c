@@ -348,12 +348,26 @@ static void on_exited(void *tag, const char *why)
 
 const struct spawner_hooks row_spawner_hooks = { .started = on_started, .exited = on_exited };
 
+/* A good heartbeat. Before a replica comes into the rotation by it we want to know that it was its own. */
+static void take_good(struct row *row, const char *why)
+{
+    const struct supervisor *s = row->owner;
+    char text[160];
+    bool joins = row->state == SUPERVISOR_STARTING || row->state == SUPERVISOR_SUSPECT;
+    if (joins && row->spawned && s->spawner_ops->is_impostor &&
+        s->spawner_ops->is_impostor(s->spawner, row->spawned, text, sizeof text)) {
+        row_event(row, ON_IMPOSTOR, text);
+    } else {
+        row_event(row, ON_HEARTBEAT_OK, why);
+    }
+}
+
 void row_on_heartbeat(void *arg, enum health_result result, const char *why)
 {
     struct row *row = arg;
     const struct config *config = row->owner->config;
     if (result == HEALTH_GOOD) {
-        row_event(row, ON_HEARTBEAT_OK, why);
+        take_good(row, why);
         return;
     }
     row->misses++;

@@ -10,13 +10,13 @@
  * first state is for yes, the second for no. What has no cell is ignored and counted: it can come late (a
  * worker's refusal after the exit was seen), and then there is nothing to do.
  *
- *            started   good    unready   dead       refused     exited        timer       drained   want less
- *   STARTING  watch    READY   -         -          -           BACKOFF       STOPPING*   -         STOPPING
- *   READY     -        go on   SUSPECT   STOPPING*  SUSPECT     BACKOFF       forgive     -         DRAINING
- *   SUSPECT   -        READY   -         STOPPING*  STOPPING*+  BACKOFF       -           -         DRAINING
- *   DRAINING  -        -       -         -          -           GONE          STOPPING    STOPPING  -
- *   STOPPING  -        -       -         -          -           BACKOFF/GONE  kill        -         resign
- *   BACKOFF   -        -       -         -          -           -             STARTING    -         GONE
+ *            started  good   unready  dead       refused     impostor   exited        timer      drained   want less
+ *   STARTING  watch    READY  -        -          -           STOPPING*  BACKOFF       STOPPING*  -         STOPPING
+ *   READY     -        go on  SUSPECT  STOPPING*  SUSPECT     STOPPING*  BACKOFF       forgive    -         DRAINING
+ *   SUSPECT   -        READY  -        STOPPING*  STOPPING*+  STOPPING*  BACKOFF       -          -         DRAINING
+ *   DRAINING  -        -      -        -          -           -          GONE          STOPPING   STOPPING  -
+ *   STOPPING  -        -      -        -          -           -          BACKOFF/GONE  kill       -         resign
+ *   BACKOFF   -        -      -        -          -           -          -             STARTING   -         GONE
  *
  *   Small letters: stays. * with a driver that can start replicas, else SUSPECT until a heartbeat is good.
  *   + at the second one; the first asks for a heartbeat at once.
@@ -35,6 +35,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
     ROW(STARTING) = {
         ON(STARTED)      = GO(watch, STARTING),
         ON(HEARTBEAT_OK) = GO(join, READY),
+        ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(TIMER)        = ASK(replace, STOPPING, SUSPECT),
         ON(WANT_LESS)    = GO(stop, STOPPING),
@@ -44,6 +45,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(UNREADY)      = GO(suspend, SUSPECT),
         ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
         ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(TIMER)        = GO(forgive, READY),
         ON(WANT_LESS)    = GO(drain, DRAINING),
@@ -52,6 +54,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(HEARTBEAT_OK) = GO(join, READY),
         ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
         ON(REFUSED)      = ASK(confirm, STOPPING, SUSPECT),
+        ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(WANT_LESS)    = ASK(drain, DRAINING, STOPPING),
     },

@@ -62,6 +62,7 @@ struct config_shadow {
 enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 
 enum config_driver { DRIVER_PROCESS, DRIVER_STATIC };
+enum config_output { OUTPUT_LOG, OUTPUT_INHERIT, OUTPUT_DISCARD };
 enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
 
 struct config_network { /* of control_from: an IPv4 network is kept v4-mapped */
@@ -110,7 +111,13 @@ struct config {
         struct {
             struct config_list command; /* items[0] is resolved: absolute, or found beside the program */
             uint16_t base_port;
-            char *address; /* "127.0.0.1": where the child is told to be reached */
+            char *address;                  /* "127.0.0.1": where the child is told to be reached */
+            struct config_list environment; /* "NAME=value" */
+            char *directory;                /* "": the balancer's; absolute otherwise */
+            char *user, *group;             /* "": the balancer's; a name or a number */
+            enum config_output output;
+            uint32_t output_lines;                                             /* a second and replica */
+            uint32_t open_files, memory_mib, processes, cpu_seconds, file_mib; /* 0: as the balancer may */
         } process;
         struct config_member *members;
         size_t n_members; /* driver static */

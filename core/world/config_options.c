@@ -28,6 +28,9 @@ static const char *const replacements[] = {
     [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL
 };
 static const char *const access_formats[] = { [ACCESS_JSON] = "json", [ACCESS_COMBINED] = "combined", NULL };
+static const char *const outputs[] = {
+    [OUTPUT_LOG] = "log", [OUTPUT_INHERIT] = "inherit", [OUTPUT_DISCARD] = "discard", NULL
+};
 static const char *const levels[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL
 };
@@ -150,6 +153,30 @@ const struct config_option config_options[] = {
     { TEXT(replicas.process.address, config_text_type, 1, 64, "\"127.0.0.1\""), .check = config_check_host,
       .with = "replicas.driver",
       .help = "Where they listen: each is told by ADDRESS and PORT in its environment." },
+    { TEXT(replicas.process.environment, config_texts_type, 0, 256, "[ ]"), .check = config_check_setting,
+      .help = "More of their environment: \"NAME=value\". SERVER_ID, PORT and ADDRESS are set in any case." },
+    { TEXT(replicas.process.directory, config_path_type, 0, TEXT_MAX, "\"\""),
+      .help = "The directory they start in. \"\": the balancer's." },
+    { TEXT(replicas.process.user, config_text_type, 0, 64, "\"\""), .check = config_check_user,
+      .help = "Whose rights they have, a name or a number; only root can give others away. \"\": the "
+              "balancer's." },
+    { TEXT(replicas.process.group, config_text_type, 0, 64, "\"\""), .check = config_check_group,
+      .help = "Their group. \"\": the user's, with all that it belongs to." },
+    { WORD(replicas.process.output, outputs, "\"log\""),
+      .help = "What they print goes \"log\": line by line into the balancer's log, \"inherit\": where the "
+              "balancer's goes, \"discard\": nowhere." },
+    { INTEGER(replicas.process.output_lines, 1, 1000000, "100"), .unit = "lines a second",
+      .help = "More of one replica's lines are counted, not logged. All together never log more than 2000." },
+    { INTEGER(replicas.process.open_files, 0, 1 << 30, "0"),
+      .help = "Descriptors that each may have open. 0 here and below: as the balancer." },
+    { INTEGER(replicas.process.memory_mib, 0, 1 << 30, "0"), .unit = "MiB",
+      .help = "Address space that each may use." },
+    { INTEGER(replicas.process.processes, 0, 1 << 22, "0"),
+      .help = "Processes and threads that their user may have, all together." },
+    { INTEGER(replicas.process.cpu_seconds, 0, 1 << 30, "0"), .unit = "s",
+      .help = "Processor time after which each is ended, and replaced." },
+    { INTEGER(replicas.process.file_mib, 0, 1 << 30, "0"), .unit = "MiB",
+      .help = "The largest file that each may write." },
     { .name = "replicas.static.addresses",
       .type = &config_addresses_type,
       COUNTED(replicas.members, replicas.n_members),

@@ -10,7 +10,10 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
+#include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -140,4 +143,58 @@ const char *config_check_token(const char *text, const char **hint)
 {
     (void)hint;
     return is_visible(text) ? NULL : "has a blank or a character that cannot stand in a header field";
+}
+
+/* ------------------------------------------------------------------ what a process is started with */
+
+const char *config_check_setting(const char *text, const char **hint)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text) {
+        *hint = "for example \"LANG=C.UTF-8\"";
+        return "is no setting of the form NAME=value";
+    }
+    return NULL;
+}
+
+static bool is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 10;
+}
+
+enum { ENTRY_BYTES = 16384 }; /* of one user or group in the system's lists */
+
+/* An entry that does not fit counts as there: whoever needs it will say more. */
+static bool is_user(const char *name)
+{
+    char bytes[ENTRY_BYTES];
+    struct passwd entry, *found = NULL;
+    int error = getpwnam_r(name, &entry, bytes, sizeof bytes, &found);
+    return found || error == ERANGE;
+}
+
+static bool is_group(const char *name)
+{
+    char bytes[ENTRY_BYTES];
+    struct group entry, *found = NULL;
+    int error = getgrnam_r(name, &entry, bytes, sizeof bytes, &found);
+    return found || error == ERANGE;
+}
+
+const char *config_check_user(const char *text, const char **hint)
+{
+    if (!*text || is_number(text) || is_user(text)) {
+        return NULL;
+    }
+    *hint = "getent passwd lists those there are";
+    return "is no user of this machine";
+}
+
+const char *config_check_group(const char *text, const char **hint)
+{
+    if (!*text || is_number(text) || is_group(text)) {
+        return NULL;
+    }
+    *hint = "getent group lists those there are";
+    return "is no group of this machine";
 }

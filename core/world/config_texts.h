@@ -23,4 +23,11 @@ const char *config_check_name_pattern(const char *text,
 const char *config_check_url_path(const char *text, const char **hint);
 const char *config_check_token(const char *text, const char **hint);
 
+/* "NAME=value". */
+const char *config_check_setting(const char *text, const char **hint);
+
+/* A name that the system knows, a number, or "". Asks the system's lists, wherever these come from. */
+const char *config_check_user(const char *text, const char **hint);
+const char *config_check_group(const char *text, const char **hint);
+
 #endif

@@ -27,10 +27,10 @@ ONLY = [
      re.compile(r"ops->(?:start|stop)\s*\("), "core/*", ["core/control/supervisor*.c"]),
     ("only a spawner makes a process, and a vetting",
      call("v?fork|clone3?|posix_spawnp?|execv?p?e?|execlp?e?|execveat|fexecve|popen|system"), "core/*",
-     ["core/control/spawner*.c", "core/control/vetting_child.c"]),
+     ["core/control/spawner*.c", "core/control/vetting_child.c", "core/main_init.c"]),  # as process 1: the balancer
     ("only a spawner ends a process, and a vetting its own",
      call("kill|killpg|tgkill|pidfd_send_signal"), "core/*",
-     ["core/control/spawner*.c", "core/control/vetting_child.c"]),
+     ["core/control/spawner*.c", "core/control/vetting_child.c", "core/main_init.c"]),
     ("only exchange.c answers for the balancer, so only it chooses a status code",
      call("forward_write_own"), "core/*", ["core/path/exchange*.c", "core/path/forward.[ch]"]),
     ("only relay.c moves bodies through pipes",

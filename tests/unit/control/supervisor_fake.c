@@ -72,10 +72,19 @@ static void close_fake(struct spawner *s)
     free(s);
 }
 
-static const struct spawner_ops fake_process = { "process",  true,      open_fake, apply_fake,
-                                                 start_fake, stop_fake, close_fake };
-static const struct spawner_ops fake_static = { "static",   false,     open_fake, apply_fake,
-                                                start_fake, stop_fake, close_fake };
+static bool is_impostor_fake(struct spawner *s, const struct spawned *one, char *why, size_t why_size)
+{
+    assert_ptr_equal(one->owner, s);
+    snprintf(why, why_size, "another program");
+    return the_bench->is_impostor;
+}
+
+#define FAKE \
+    .open = open_fake, .apply = apply_fake, .start = start_fake, .stop = stop_fake, .close = close_fake
+static const struct spawner_ops fake_process = {
+    .name = "process", .can_start = true, FAKE, .is_impostor = is_impostor_fake
+};
+static const struct spawner_ops fake_static = { .name = "static", FAKE };
 
 /* ------------------------------------------------------------------ heartbeats */
 

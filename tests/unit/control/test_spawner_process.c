@@ -20,12 +20,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "control/spawner.h"
 #include "lb_plugin.h"
@@ -100,6 +102,8 @@ static void set_command(struct stage *g, const char *a, const char *b, const cha
     g->config.replicas.process.command.count = n;
 }
 
+static char nothing[] = "";
+
 static void open_stage(struct stage *g)
 {
     char why[200] = "";
@@ -108,6 +112,9 @@ static void open_stage(struct stage *g)
     g->config.refs = 1;
     g->config.replicas.process.base_port = free_port();
     g->config.replicas.process.address = mem_text("127.0.0.1");
+    g->config.replicas.process.directory = g->config.replicas.process.user =
+        g->config.replicas.process.group = nothing;
+    g->config.replicas.process.output = OUTPUT_INHERIT;
     set_command(g, "/bin/sleep", "1000", NULL);
     snprintf(g->directory, sizeof g->directory, "/tmp/spawner-test-XXXXXX");
     assert_non_null(mkdtemp(g->directory));
@@ -528,6 +535,238 @@ static void test_close_leaves_nothing(void **state)
     assert_int_equal(seen[0].exited, 0);
 }
 
+/* ------------------------------------------------------------------ what it says */
+
+/* Sends the log to a file of the stage. */
+static char *catch_log(const struct stage *g)
+{
+    char *path = mem_text(path_in(g, "log"));
+    assert_int_equal(log_open(path), 0);
+    return path;
+}
+
+static void give_log_back(char *path)
+{
+    log_open(NULL);
+    free(path);
+}
+
+/* Lets the script run to its end with its output going into the log, and gives the log back. */
+static char *say(struct stage *g, const char *script, struct spawner_figures *figures)
+{
+    struct seen seen;
+    char *path = catch_log(g);
+    size_t room = 4u << 20;
+    char *text = mem_zero(room, 1),
+         *ended = mem_format("%s; touch %s/ended; sleep 1000", script, g->directory);
+    g->config.replicas.process.output = OUTPUT_LOG;
+    g->config.replicas.process.output_lines = 50;
+    set_command(g, "/bin/sh", "-c", ended);
+    start(g, &seen, "1");
+    WAIT_FOR(g, exists(path_in(g, "ended")));
+    spawner_process.figures(seen.handle, figures);
+    spawner_process.stop(g->spawner, seen.handle, SPAWNER_KILL);
+    WAIT_FOR(g, seen.exited);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(read(fd, text, room - 1) >= 0);
+    close(fd);
+    unlink(path_in(g, "ended"));
+    give_log_back(path);
+    free(ended);
+    return text;
+}
+
+static void test_output_goes_into_the_log(void **state)
+{
+    struct stage g;
+    struct spawner_figures figures;
+    (void)state;
+    open_stage(&g);
+    char *log = say(&g, "echo one; echo two >&2; echo; printf 'crlf\\r\\n'; printf 'no end'", &figures);
+    const char *one = strstr(log, " info  replica \"Server 1\" says: one\n");
+    const char *two = strstr(log, "says: two\n"), *last = strstr(log, "says: no end\n");
+    assert_non_null(one);
+    assert_non_null(two);
+    assert_non_null(last);
+    assert_true(one < two && two < last);
+    assert_non_null(strstr(log, "says: crlf\n"));
+    assert_int_equal(count_of(log, "says:"), 4);
+    free(log);
+    close_stage(&g);
+}
+
+static void test_long_and_dirty_lines(void **state)
+{
+    struct stage g;
+    struct spawner_figures figures;
+    (void)state;
+    open_stage(&g);
+    char *log = say(&g, "head -c 300000 /dev/zero | tr '\\0' x; echo; printf 'a\\033[31mb\\n'", &figures);
+    const char *at = strstr(log, "says: xxx");
+    assert_non_null(at);
+    assert_int_equal(strspn(at + strlen("says: "), "x"), 1000);
+    assert_non_null(strstr(log, "xxx …\n"));
+    assert_non_null(strstr(log, "says: a?[31mb\n"));
+    assert_int_equal(count_of(log, "says:"), 2);
+    free(log);
+    close_stage(&g);
+}
+
+/* 2,000,000 lines: the log gets some of them, and the rest is counted; nobody waits for long. */
+static void test_a_flood(void **state)
+{
+    struct stage g;
+    struct spawner_figures figures;
+    (void)state;
+    open_stage(&g);
+    char *log = say(&g, "yes | head -n 2000000", &figures);
+    unsigned long long dropped = 0, told = 0;
+    for (const char *at = log; (at = strstr(at, "says too much: ")); at++) {
+        assert_int_equal(sscanf(at, "says too much: %llu lines were left out", &told), 1);
+        dropped += told;
+    }
+    unsigned said = count_of(log, "says: y\n");
+    assert_true(said >= 50);
+    assert_true(said < 20000); /* 50 a second */
+    assert_int_equal(said + dropped, 2000000);
+    assert_true(figures.lines + figures.dropped > 1000000);
+    free(log);
+    close_stage(&g);
+}
+
+static void test_output_can_go_nowhere(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    (void)state;
+    open_stage(&g);
+    g.config.replicas.process.output = OUTPUT_DISCARD;
+    char *script = mem_format(
+        "exec 3> %s/where; readlink /proc/$$/fd/1 >&3; readlink /proc/$$/fd/2 >&3; true", g.directory);
+    set_command(&g, "/bin/sh", "-c", script);
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, seen.exited);
+    assert_non_null(strstr(content(path_in(&g, "where")), "/dev/null"));
+    free(script);
+    close_stage(&g);
+}
+
+/* ------------------------------------------------------------------ what it may do */
+
+static void test_limits_directory_environment(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    char *settings[] = { "COLOUR=blue", "PORT=1", "COLOUR=green" };
+    (void)state;
+    open_stage(&g);
+    g.config.replicas.process.environment = (struct config_list){ .items = settings, .count = 3 };
+    g.config.replicas.process.directory = g.directory;
+    g.config.replicas.process.open_files = 77;
+    g.config.replicas.process.memory_mib = 900;
+    g.config.replicas.process.processes = 3333;
+    g.config.replicas.process.cpu_seconds = 55;
+    g.config.replicas.process.file_mib = 3;
+    set_command(&g, "/bin/sh", "-c",
+                "pwd > where; cat /proc/self/limits > limits; env > env; ulimit -n >> where");
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, seen.exited);
+    assert_string_equal(seen.why, "exited with status 0");
+    char *where = mem_format("%s\n77\n", g.directory);
+    assert_string_equal(content(path_in(&g, "where")), where);
+    const char *limits = content(path_in(&g, "limits"));
+    assert_non_null(strstr(limits, "Max cpu time              55                   55"));
+    assert_non_null(strstr(limits, "Max address space         943718400            943718400"));
+    assert_non_null(strstr(limits, "Max processes             3333                 3333"));
+    assert_non_null(strstr(limits, "Max file size             3145728              3145728"));
+    const char *env = content(path_in(&g, "env"));
+    assert_int_equal(count_of(env, "COLOUR="), 1);
+    assert_non_null(strstr(env, "COLOUR=green\n"));
+    assert_null(strstr(env, "PORT=1\n"));
+    free(where);
+
+    g.config.replicas.process.directory = "/nonexistent";
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, seen.exited);
+    assert_string_equal(seen.why, "cannot enter the directory of /bin/sh: No such file or directory");
+    close_stage(&g);
+}
+
+static void test_user_and_group(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    (void)state;
+    if (getuid() != 0) {
+        skip();
+    }
+    open_stage(&g);
+    g.config.replicas.process.user = "nobody";
+    assert_int_equal(chmod(g.directory, 0777), 0);
+    g.config.replicas.process.directory = g.directory;
+    spawner_process.apply(g.spawner, &g.config);
+    set_command(&g, "/bin/sh", "-c",
+                "id -un > who; id -Gn >> who; grep CapEff /proc/self/status >> who; exec sleep 9");
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, exists(path_in(&g, "who")) && strstr(content(path_in(&g, "who")), "CapEff"));
+    assert_string_equal(content(path_in(&g, "who")), "nobody\nnogroup\nCapEff:\t0000000000000000\n");
+    spawner_process.stop(g.spawner, seen.handle, SPAWNER_ASK); /* we may still do that */
+    WAIT_FOR(&g, seen.exited);
+
+    g.config.replicas.process.user = "12345";
+    g.config.replicas.process.group = "daemon";
+    unlink(path_in(&g, "who"));
+    spawner_process.apply(g.spawner, &g.config);
+    set_command(&g, "/bin/sh", "-c", "id -u > who; id -gn >> who");
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, seen.exited);
+    assert_string_equal(content(path_in(&g, "who")), "12345\ndaemon\n");
+
+    g.config.replicas.process.user = "nobody-here";
+    spawner_process.apply(g.spawner, &g.config);
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, seen.exited);
+    assert_string_equal(seen.why, "replicas.process.user: there is no user \"nobody-here\"");
+    close_stage(&g);
+}
+
+/* ------------------------------------------------------------------ who has its port */
+
+static void test_impostor(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    char why[200] = "";
+    (void)state;
+    open_stage(&g);
+    start(&g, &seen, "1");
+    WAIT_FOR(&g, seen.started);
+    assert_false(spawner_process.is_impostor(g.spawner, seen.handle, why, sizeof why)); /* nobody listens */
+    int fd = listen_on(INADDR_LOOPBACK, port_of(&seen));
+    assert_true(spawner_process.is_impostor(g.spawner, seen.handle, why, sizeof why));
+    char *sentence = mem_format("another program has taken its port %u and answers there", port_of(&seen));
+    assert_string_equal(why, sentence);
+    close(fd);
+    free(sentence);
+
+    /* The child itself, and a child of it in a session of its own. */
+    static const char *const scripts[] = {
+        "import os, socket, time; s = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); time.sleep(99)",
+        "import os, socket, time\ns = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\n"
+        "p, me = os.fork(), os.getpid()\nif p: s.close(); time.sleep(99)\nos.setsid(); parent = os.getppid()\n"
+        "while os.getppid() == parent: time.sleep(0.01)",
+    };
+    for (int i = 0; i < 2; i++) {
+        set_command(&g, "/usr/bin/python3", "-c", scripts[i]);
+        start(&g, &seen, "1");
+        WAIT_FOR(&g, seen.started && !can_listen(port_of(&seen)));
+        WAIT_FOR(&g, !spawner_process.is_impostor(g.spawner, seen.handle, why, sizeof why));
+        spawner_process.stop(g.spawner, seen.handle, SPAWNER_KILL);
+        WAIT_FOR(&g, seen.exited);
+    }
+    close_stage(&g);
+}
+
 /* ------------------------------------------------------------------ leaks, death */
 
 static unsigned count_descriptors(void)
@@ -542,14 +781,16 @@ static unsigned count_descriptors(void)
     return n;
 }
 
-static void test_two_hundred_cycles(void **state)
+static void test_a_thousand_cycles(void **state)
 {
     struct stage g;
     struct seen seen;
     (void)state;
     open_stage(&g);
     unsigned before = 0;
-    for (int i = 0; i < 200; i++) {
+    g.config.replicas.process.output = OUTPUT_LOG;
+    g.config.replicas.process.output_lines = 1;
+    for (int i = 0; i < 1000; i++) {
         if (i == 1) {
             before = count_descriptors();
         }
@@ -618,7 +859,14 @@ int main(void)
         cmocka_unit_test(test_a_stopped_process_can_be_asked),
         cmocka_unit_test(test_stopped_before_it_started),
         cmocka_unit_test(test_close_leaves_nothing),
-        cmocka_unit_test(test_two_hundred_cycles),
+        cmocka_unit_test(test_output_goes_into_the_log),
+        cmocka_unit_test(test_long_and_dirty_lines),
+        cmocka_unit_test(test_a_flood),
+        cmocka_unit_test(test_output_can_go_nowhere),
+        cmocka_unit_test(test_limits_directory_environment),
+        cmocka_unit_test(test_user_and_group),
+        cmocka_unit_test(test_impostor),
+        cmocka_unit_test(test_a_thousand_cycles),
         cmocka_unit_test(test_children_die_with_their_parent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

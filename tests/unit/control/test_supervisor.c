@@ -303,6 +303,30 @@ static void test_misses_while_starting_do_not_count(void **state)
     bench_close(&b);
 }
 
+static void test_an_impostor_never_joins(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open(&b, DRIVER_PROCESS, 1);
+    struct row *row = bench_row(&b, 0);
+    bench_started(&b, row);
+    b.is_impostor = true;
+    bench_beat(&b, row, HEALTH_GOOD);
+    assert_int_equal(row->state, SUPERVISOR_STOPPING);
+    assert_null(row->shown);
+    b.is_impostor = false;
+    bench_exited(&b, row);
+    bench_timer(&b, row);
+    bench_up(&b, row);
+    assert_string_equal(row->name, "Server 1"); /* it never was one */
+
+    row_event(row, ON_UNREADY, "test");
+    b.is_impostor = true;
+    bench_beat(&b, row, HEALTH_GOOD);
+    assert_int_equal(row->state, SUPERVISOR_STOPPING);
+    bench_close(&b);
+}
+
 static void test_refused_by_a_worker_and_by_a_heartbeat(void **state)
 {
     struct bench b;
@@ -780,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_two_budgets),
         cmocka_unit_test(test_budgets_the_other_way_round),
         cmocka_unit_test(test_misses_while_starting_do_not_count),
+        cmocka_unit_test(test_an_impostor_never_joins),
         cmocka_unit_test(test_refused_by_a_worker_and_by_a_heartbeat),
         cmocka_unit_test(test_refused_by_heartbeats_alone),
         cmocka_unit_test(test_refused_while_suspect_needs_a_second_one),

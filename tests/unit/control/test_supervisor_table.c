@@ -37,6 +37,7 @@ struct expected {
 static const struct expected expected[] = {
     CELL(STARTING, STARTED, watch, STARTING),
     CELL(STARTING, HEARTBEAT_OK, join, READY),
+    CELL2(STARTING, IMPOSTOR, replace, STOPPING, SUSPECT),
     CELL(STARTING, EXITED, bury, BACKOFF),
     CELL2(STARTING, TIMER, replace, STOPPING, SUSPECT),
     CELL(STARTING, WANT_LESS, stop, STOPPING),
@@ -44,12 +45,14 @@ static const struct expected expected[] = {
     CELL(READY, UNREADY, suspend, SUSPECT),
     CELL2(READY, DEAD, replace, STOPPING, SUSPECT),
     CELL(READY, REFUSED, doubt, SUSPECT),
+    CELL2(READY, IMPOSTOR, replace, STOPPING, SUSPECT),
     CELL(READY, EXITED, bury, BACKOFF),
     CELL(READY, TIMER, forgive, READY),
     CELL(READY, WANT_LESS, drain, DRAINING),
     CELL(SUSPECT, HEARTBEAT_OK, join, READY),
     CELL2(SUSPECT, DEAD, replace, STOPPING, SUSPECT),
     CELL(SUSPECT, REFUSED, confirm, SUSPECT), /* the first one; twice is tested in test_supervisor.c */
+    CELL2(SUSPECT, IMPOSTOR, replace, STOPPING, SUSPECT),
     CELL(SUSPECT, EXITED, bury, BACKOFF),
     CELL(SUSPECT, WANT_LESS, drain, DRAINING),
     CELL(DRAINING, EXITED, bury, GONE),

@@ -33,7 +33,9 @@ static const char everything[] =
     "replicas = { driver = \"static\"; count = 7; max = 77; name = \"S{n}\"; replacement = \"same\";\n"
     "    add_timeout_ms = 1; stop_timeout_ms = 2; drain_timeout_ms = 3; backoff_min_ms = 4; backoff_max_ms = 5;\n"
     "    backoff_reset_ms = 6; process = { command = [ \"./backend\", \"--delay-ms\", \"7\" ]; base_port = 6001;\n"
-    "    address = \"::1\"; }; static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
+    "    address = \"::1\"; environment = [ \"A=1\", \"B=\" ]; directory = \"/usr\"; user = \"root\"; group = \"0\"; output = \"discard\";\n"
+    "    output_lines = 61; open_files = 62; memory_mib = 63; processes = 64; cpu_seconds = 65; file_mib = 66; };\n"
+    "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
     "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; };\n"
     "health = { path = \"/up?x=1\"; interval_ms = 11; timeout_ms = 12; start_interval_ms = 13; start_timeout_ms = 14;\n"
@@ -132,6 +134,18 @@ static void check_values(const struct config *c)
     assert_string_equal(c->replicas.process.command.items[0], conf_path("backend"));
     assert_string_equal(c->replicas.process.command.items[2], "7");
     assert_int_equal(c->replicas.process.base_port, 6001);
+    assert_int_equal(c->replicas.process.environment.count, 2);
+    assert_string_equal(c->replicas.process.environment.items[1], "B=");
+    assert_string_equal(c->replicas.process.directory, "/usr");
+    assert_string_equal(c->replicas.process.user, "root");
+    assert_string_equal(c->replicas.process.group, "0");
+    assert_int_equal(c->replicas.process.output, OUTPUT_DISCARD);
+    assert_int_equal(c->replicas.process.output_lines, 61);
+    assert_int_equal(c->replicas.process.open_files, 62);
+    assert_int_equal(c->replicas.process.memory_mib, 63);
+    assert_int_equal(c->replicas.process.processes, 64);
+    assert_int_equal(c->replicas.process.cpu_seconds, 65);
+    assert_int_equal(c->replicas.process.file_mib, 66);
     assert_string_equal(c->replicas.process.address, "::1");
     assert_string_equal(c->health.path, "/up?x=1");
     assert_int_equal(c->health.dead_after, 16);
@@ -195,12 +209,12 @@ static void test_members(void **state)
     assert_string_equal(m[0].address, "10.0.0.1:80");
     assert_int_equal(m[0].weight, 1);
     assert_null(m[0].name);
-    assert_int_equal(m[0].place.line, 13);
+    assert_int_equal(m[0].place.line, 15);
     assert_string_equal(m[1].address, "[fd00::1]:81");
     assert_string_equal(m[2].address, "10.0.0.2:80");
     assert_int_equal(m[3].weight, 65535);
     assert_string_equal(m[4].name, "big one");
-    assert_int_equal(m[4].place.line, 15);
+    assert_int_equal(m[4].place.line, 17);
     config_release(c);
 }
 
@@ -450,7 +464,7 @@ static void test_a_merged_one_owns_everything(void **state)
     assert_string_equal(merged->strategy.scheduler.options[1].s, "a \"b\" \\ \n \x01 \xc3\xbc");
     assert_int_equal(merged->replicas.n_members, 5);
     assert_string_equal(merged->replicas.members[4].name, "big one");
-    assert_int_equal(merged->replicas.members[4].place.line, 15);
+    assert_int_equal(merged->replicas.members[4].place.line, 17);
     assert_true(is_name_of(merged, merged->replicas.members[4].place.file));
     assert_true(is_name_of(merged, merged->strategy.hash.options[0].place.file));
     assert_true(is_name_of(merged, merged->strategy.hash.options_place.file));
