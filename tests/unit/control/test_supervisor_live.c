@@ -27,6 +27,8 @@
 #include "control/supervisor.h"
 #include "lb_plugin.h"
 #include "world/config.h"
+
+static char nothing[] = "";
 #include "world/replica.h"
 
 #define DEADLINE_MS 50000u
@@ -123,6 +125,8 @@ static void open_house(struct house *h, uint32_t count)
     h->config.replicas.backoff_reset_ms = 60000;
     h->config.replicas.process.base_port = base_port();
     h->config.replicas.process.address = mem_text("127.0.0.1");
+    h->config.replicas.process.directory = h->config.replicas.process.user =
+        h->config.replicas.process.group = nothing;
     set_command(h, RM_BIN_DIR "/backend", "--quiet");
     h->config.health.path = mem_text("/heartbeat");
     h->config.health.interval_ms = 50;
