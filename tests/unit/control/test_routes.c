@@ -18,7 +18,6 @@
 
 #include "base/mem.h"
 #include "base/spool.h"
-#include "base/spool.h"
 #include "control/call.h"
 #include "control/publish.h"
 #include "control/routes.h"
