@@ -28,6 +28,8 @@
 #include "base/spool.h"
 #include "control/admin.h"
 #include "control/builder.h"
+#include "control/events.h"
+#include "control/membership_file.h"
 #include "control/publish.h"
 #include "control/reload.h"
 #include "control/routes.h"
@@ -54,6 +56,9 @@ struct control {
     struct vetting *vetting; /* borrowed */
     struct builder *trials;  /* the thread that waits for vettings */
     struct builder *builder;
+    struct builder *keeper;       /* the thread that writes file; NULL without one */
+    struct membership_file *file; /* replicas.state_file; NULL: none */
+    struct events *events;
     struct publish *publish;
     struct reload *reload;
     struct supervisor *supervisor; /* NULL before control_run */
@@ -119,6 +124,7 @@ struct control *control_new(struct config *config, struct vetting *vetting)
     watch(c);
     c->trials = builder_new(&c->mailbox);
     c->builder = builder_new(&c->mailbox);
+    c->events = events_new();
     c->publish = publish_new(base, c->builder);
     c->reload = reload_new(c->trials, c->builder, c->publish, vetting, apply, c);
     routes_init(&c->routes);
@@ -191,6 +197,12 @@ static void hook_forget(void *ctx, struct replica *replica)
     publish_forget(c->publish, replica);
 }
 
+static void hook_event(void *ctx, const char *kind, const char *replica, const char *why)
+{
+    struct control *c = ctx;
+    events_note(c->events, kind, replica, why);
+}
+
 static void hook_stopped(void *ctx)
 {
     struct control *c = ctx;
@@ -252,6 +264,17 @@ static int fail(struct control *c, int code, const char *why)
     return code;
 }
 
+/* False: there is no thread to write it. */
+static bool open_file(struct control *c)
+{
+    if (!*c->config->replicas.state_file)
+        return true;
+    c->keeper = builder_new(&c->mailbox);
+    c->file = membership_file_open(c->config->replicas.state_file, c->base, c->keeper);
+    c->routes.file = c->file;
+    return builder_start(c->keeper) == 0;
+}
+
 int control_run(struct control *c, const struct control_worker *workers, unsigned n_workers,
                 const char *const *step_names)
 {
@@ -259,6 +282,7 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
     c->n_workers = n_workers;
     c->routes.base = c->base;
     c->routes.builder = c->builder;
+    c->routes.events = c->events;
     c->routes.publish = c->publish;
     c->routes.spool = c->spool;
     c->routes.reload = c->reload;
@@ -267,10 +291,15 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
     c->routes.step_names = step_names;
     c->routes.started_ns = clock_now_ns();
 
-    if (builder_start(c->trials) != 0 || builder_start(c->builder) != 0)
+    if (builder_start(c->trials) != 0 || builder_start(c->builder) != 0 || !open_file(c))
         return fail(c, 1, "cannot start the builder threads");
     char why[256];
-    struct supervisor_hooks up = { c, hook_rotation_changed, hook_forget, hook_stopped };
+    struct supervisor_hooks up = { .ctx = c,
+                                   .rotation_changed = hook_rotation_changed,
+                                   .forget = hook_forget,
+                                   .stopped = hook_stopped,
+                                   .event = hook_event,
+                                   .file = c->file };
     c->supervisor = supervisor_open(c->base, c->config, n_workers, &up, why, sizeof why);
     if (!c->supervisor)
         return fail(c, 4, why);
@@ -439,7 +468,10 @@ void control_free(struct control *c)
     vetting_cancel(c->vetting); /* somebody may be waiting for it */
     builder_free(c->trials);
     builder_free(c->builder);
+    builder_free(c->keeper);
     burn_mail(c);
+    membership_file_close(c->file);
+    events_free(c->events);
     reload_free(c->reload);
     publish_free(c->publish);
     for (struct replica **r = c->pinned; r && *r; r++)

@@ -19,7 +19,9 @@ struct builder;
 struct call;
 struct control_worker;
 struct event_base;
+struct events;
 struct letter_call;
+struct membership_file;
 struct publish;
 struct reload;
 struct supervisor;
@@ -28,6 +30,8 @@ struct supervisor;
 struct routes {
     struct event_base *base;
     struct builder *builder;
+    struct events *events;
+    const struct membership_file *file; /* NULL: membership is not kept */
     struct publish *publish;
     struct reload *reload;
     struct supervisor *supervisor;

@@ -22,6 +22,7 @@
 #include "base/spool.h"
 #include "control/call.h"
 #include "control/control.h"
+#include "control/membership_file.h"
 #include "control/publish.h"
 #include "control/roster.h"
 #include "control/routes.h"
@@ -287,6 +288,17 @@ static json_t *render_access(const struct routes *r)
 
 /* ------------------------------------------------------------------ the whole */
 
+/* null: membership is not kept. */
+static json_t *render_state_file(const struct routes *r)
+{
+    if (!r->file)
+        return json_null();
+    json_t *out = json_object();
+    put(out, "path", json_any_text(membership_file_path(r->file)));
+    put(out, "trouble", json_any_text(membership_file_trouble(r->file)));
+    return out;
+}
+
 void state_show(struct call *call)
 {
     const struct routes *r = call->routes;
@@ -306,6 +318,7 @@ void state_show(struct call *call)
     put_count(out, "ignored_events", supervisor_ignored(r->supervisor));
     put_count(out, "log_lost", log_lost());
     put(out, "access_log", render_access(r));
+    put(out, "state_file", render_state_file(r));
     put(out, "strategy", render_strategy(r));
     put(out, "refusal", *refusal ? json_any_text(refusal) : json_null());
     put(out, "largest_share_over_fair", render_largest_share(view->pools[0].table));

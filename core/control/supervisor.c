@@ -41,6 +41,7 @@ static void settle(evutil_socket_t fd, short what, void *arg)
         s->hooks.rotation_changed(s->hooks.ctx);
     }
     rotation_tell_departed(s);
+    keep_settle(s);
     change_settle(s);
     free_rows(&s->gone);
     if (s->is_stopping && !s->is_stopped && list_is_empty(&s->rows)) {
@@ -52,6 +53,13 @@ static void settle(evutil_socket_t fd, short what, void *arg)
 void supervisor_settle_later(struct supervisor *s)
 {
     event_active(&s->settle, EV_TIMEOUT, 0);
+}
+
+void supervisor_tell(struct supervisor *s, const char *kind, const char *replica, const char *why)
+{
+    if (s->hooks.event) {
+        s->hooks.event(s->hooks.ctx, kind, replica, why);
+    }
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -103,6 +111,11 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
     list_init(&s->gone);
     list_init(&s->departed);
     list_init(&s->changes);
+    list_init(&s->absent);
+    s->file = hooks->file;
+    if (s->file) {
+        membership_file_listen(s->file, keep_on_saved, s);
+    }
     evtimer_assign(&s->settle, base, settle, s);
     change_first_rows(s);
     return s;
@@ -222,10 +235,14 @@ void supervisor_stop(struct supervisor *s)
 
 void supervisor_close(struct supervisor *s)
 {
-    event_del(&s->settle);
+    if (s->file) {
+        membership_file_listen(s->file, NULL, NULL);
+    }
     free_rows(&s->rows);
     free_rows(&s->gone);
     change_close(s);
+    keep_close(s);
+    event_del(&s->settle); /* freeing rows may have asked for one */
     s->spawner_ops->close(s->spawner);
     s->health_ops->close(s->health);
     rotation_close(s);

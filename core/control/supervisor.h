@@ -23,6 +23,7 @@
 
 struct config;
 struct event_base;
+struct membership_file;
 struct replica;
 struct supervisor;
 
@@ -66,6 +67,10 @@ struct supervisor_hooks {
     void (*forget)(void *ctx, struct replica *replica);
     /* The last row is gone after supervisor_stop. */
     void (*stopped)(void *ctx);
+    /* Something happened (events.h). NULL: nobody listens. */
+    void (*event)(void *ctx, const char *kind, const char *replica, const char *why);
+    struct membership_file
+        *file; /* where the membership is kept; NULL: nowhere. Lives longer than the supervisor */
 };
 
 /* Starts the wanted replicas at once. config is retained. NULL with a reason in why (engine unreachable). */

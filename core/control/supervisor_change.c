@@ -29,9 +29,10 @@ struct change {
     size_t n;
     struct row *
         *rows; /* of an addition; NULL where the row was freed. Of a removal: only while it is being made */
-    char **names;   /* n, and a NULL; as they were asked for */
-    char **skipped; /* ends with a NULL */
-    uint64_t stamp; /* of a removal: the first rotation without its rows */
+    char **names;      /* n, and a NULL; as they were asked for */
+    char **skipped;    /* ends with a NULL */
+    uint64_t stamp;    /* of a removal: the first rotation without its rows */
+    uint64_t revision; /* of the membership with it */
     supervisor_done_fn done;
     void *arg;
 };
@@ -58,6 +59,7 @@ struct row *row_new(struct supervisor *s, const char *name)
     name_identify(row);
     evtimer_assign(&row->timer, s->base, row_on_timer, row);
     list_push_back(&s->rows, &row->link);
+    keep_note(s);
     return row;
 }
 
@@ -133,6 +135,7 @@ static void apply_members(struct supervisor *s, const struct config *old)
     const struct config *next = s->config;
     struct row *following;
     size_t position = 0;
+    keep_forget_unlisted(s);
     for (struct row *row = row_first(s); row; row = following, position++) {
         following = row_after(row);
         const struct config_member *m = find_member(next, position, row->address, row->member_name);
@@ -144,30 +147,56 @@ static void apply_members(struct supervisor *s, const struct config *old)
     }
     for (size_t i = 0; i < next->replicas.n_members; i++) {
         const struct config_member *m = &next->replicas.members[i];
-        if (!old || !find_member(old, i, m->address, m->name)) {
+        if ((!old || !find_member(old, i, m->address, m->name)) && !keep_is_absent(s, m->address, m->name)) {
             add_member(s, m, i);
+        }
+    }
+}
+
+/* The number in lb.conf was changed: it counts, whatever /add and /rm have made of the one before. */
+static void follow_count(struct supervisor *s)
+{
+    uint32_t wanted = s->config->replicas.count, living = change_count_living(s);
+    if (wanted > living) {
+        grow(s, wanted - living);
+    } else {
+        shrink(s, living - wanted);
+    }
+    keep_note(s);
+}
+
+/* Those that come back; and if the number in lb.conf is another one than then, as many as it says. */
+static void start_restored(struct supervisor *s, uint32_t count)
+{
+    if (s->config->replicas.count != count) {
+        follow_count(s);
+    }
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
+        if (row->state == SUPERVISOR_BACKOFF && !row->starts && !evtimer_pending(&row->timer, NULL)) {
+            row_event(row, ON_TIMER, "as it was");
         }
     }
 }
 
 void change_first_rows(struct supervisor *s)
 {
-    if (s->spawner_ops->can_start) {
-        grow(s, s->config->replicas.count);
-    } else {
+    uint32_t count = 0;
+    bool is_restored = keep_restore(s, &count);
+    if (!s->spawner_ops->can_start) {
         apply_members(s, NULL);
+    } else if (is_restored) {
+        start_restored(s, count);
+    } else {
+        grow(s, s->config->replicas.count);
     }
 }
 
 void change_apply(struct supervisor *s, const struct config *old)
 {
-    uint32_t wanted = s->config->replicas.count, living = change_count_living(s);
     if (!s->spawner_ops->can_start) {
         apply_members(s, old);
-    } else if (wanted != old->replicas.count && wanted > living) {
-        grow(s, wanted - living);
-    } else if (wanted != old->replicas.count) {
-        shrink(s, living - wanted);
+    } else if (s->config->replicas.count != old->replicas.count) {
+        follow_count(s);
     }
 }
 
@@ -316,6 +345,7 @@ int supervisor_add(struct supervisor *s, const char *const *names, size_t n_name
     }
     add_rows(s, c, fresh);
     list_push_back(&s->changes, &c->link);
+    c->revision = s->revision;
     uint32_t ms = s->config->replicas.add_timeout_ms;
     struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
     evtimer_add(&c->timer, &wait);
@@ -375,11 +405,16 @@ static bool choose_named(struct supervisor *s, struct change *c, const char *con
 static void dismiss_chosen(struct change *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        c->names[i] = mem_text(c->rows[i]->name);
-        row_dismiss(c->rows[i], "removed");
+        struct row *row = c->rows[i];
+        c->names[i] = mem_text(row->name);
+        if (row->address) {
+            keep_absent(row->owner, row->address, row->member_name);
+        }
+        row_dismiss(row, "removed");
         c->rows[i] = NULL;
     }
     c->stamp = c->owner->stamp;
+    c->revision = c->owner->revision;
 }
 
 int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
@@ -421,7 +456,7 @@ static bool is_finished(const struct change *c)
         return true;
     }
     if (!c->is_add) {
-        return c->stamp <= s->published;
+        return c->stamp <= s->published && keep_is_saved(s, c->revision);
     }
     for (size_t i = 0; i < c->n; i++) {
         const struct row *row = c->rows[i];
@@ -429,7 +464,7 @@ static bool is_finished(const struct change *c)
             return false;
         }
     }
-    return true;
+    return keep_is_saved(s, c->revision);
 }
 
 static void answer(struct change *c)

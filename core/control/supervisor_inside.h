@@ -10,6 +10,7 @@
  *     supervisor_row.c       the actions of the table: what happens to one replica
  *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
+ *     supervisor_keep.c      what is written down of the rows, and how they come back
  *     supervisor_name.c      names, ordinals, ring names, ids
  *
  * A row is a place: it keeps its position in /rep, its ring name, id, ordinal and weight as long as it is
@@ -25,6 +26,7 @@
 
 #include "base/list.h"
 #include "control/health.h"
+#include "control/membership_file.h"
 #include "control/spawner.h"
 #include "control/supervisor.h"
 #include "world/replica.h"
@@ -54,6 +56,7 @@ struct supervisor {
     struct link gone;     /* row.link, GONE: freed in the next settling */
     struct link departed; /* departed.link, in the order in which they left */
     struct link changes;  /* change.link, in the order in which they were asked for */
+    struct link absent;   /* members of the configuration that /rm took out; supervisor_keep.c */
     uint32_t *index_uses; /* [i]: holders of the replica with index i */
     uint32_t n_indices;
 
@@ -64,7 +67,12 @@ struct supervisor {
     struct event settle; /* see supervisor_settle_later */
     uint64_t random;
     uint64_t ignored;
-    uint64_t window_ns;     /* when the present window for starts opened */
+
+    struct membership_file *file; /* NULL: membership does not last */
+    uint64_t revision;            /* of the membership */
+    uint64_t noted,
+        saved;          /* the latest revision that was given to the file; that it has, or could not take */
+    uint64_t window_ns; /* when the present window for starts opened */
     uint32_t window_starts; /* in it */
 };
 
@@ -79,6 +87,7 @@ struct row {
     uint64_t id;
     uint32_t ordinal; /* 0: none */
     uint32_t weight;
+    bool is_weighted;  /* by /add: the configuration does not change it */
     char *address;     /* static: as in lb.conf; else NULL */
     char *member_name; /* static: the name that lb.conf gives to it; NULL: none */
     bool is_leaving;   /* want less: it will not be started again */
@@ -206,6 +215,23 @@ void change_forget_row(struct row *row);
 void change_close(struct supervisor *s);
 uint32_t change_count_living(const struct supervisor *s);
 
+/* ------------------------------------------------------------------ supervisor_keep.c */
+
+/* The membership is not what it was: to be written down in the next settling. */
+void keep_note(struct supervisor *s);
+void keep_settle(struct supervisor *s);
+/* Has this revision been written, or failed to be? Always without a file. */
+bool keep_is_saved(const struct supervisor *s, uint64_t revision);
+void keep_on_saved(void *supervisor, uint64_t revision);
+/* Rows as they were written down, none started; *count is what replicas.count was then. False: nothing was. */
+bool keep_restore(struct supervisor *s, uint32_t *count);
+/* /rm took out a member that the configuration lists (name may be NULL); is it such a one; those that are not listed any
+ * more are forgotten. */
+void keep_absent(struct supervisor *s, const char *address, const char *name);
+bool keep_is_absent(const struct supervisor *s, const char *address, const char *name);
+void keep_forget_unlisted(struct supervisor *s);
+void keep_close(struct supervisor *s);
+
 /* ------------------------------------------------------------------ supervisor_name.c */
 
 /* True when name is the pattern ("Server {n}") with a number from 1 to 4294967295 in it. */
@@ -232,6 +258,9 @@ struct row *row_find(const struct supervisor *s, const char *name);
 struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const struct health_ops *health,
                                         struct event_base *base, struct config *config, unsigned n_workers,
                                         const struct supervisor_hooks *hooks, char *why, size_t why_size);
+
+/* Tells what happened to a replica (NULL: to all of them); kind is a constant. */
+void supervisor_tell(struct supervisor *s, const char *kind, const char *replica, const char *why);
 
 /* Whatever is to be told to others is told in the next turn of the loop, from outside of every action: hooks
  * and answers never run inside a row's transition. */

@@ -90,6 +90,7 @@ bool row_start(struct row *row, const char *why)
         log_info("replica \"%s\" stands in for \"%s\" in the place of \"%s\"", name, row->name,
                  row->ring_name);
         memcpy(row->name, name, sizeof row->name);
+        keep_note(s);
     }
     char server_id[sizeof row->name];
     name_of_server(s->config->replicas.name, row->name, server_id);
@@ -296,6 +297,7 @@ void row_dismiss(struct row *row, const char *why)
 {
     if (!row->is_leaving) {
         row->is_leaving = true;
+        keep_note(row->owner);
         rotation_leave(row);
         row_event(row, ON_WANT_LESS, why);
     }
@@ -319,6 +321,7 @@ void row_free(struct row *row)
 void row_reweigh(struct row *row, uint32_t weight)
 {
     row->weight = weight;
+    keep_note(row->owner);
     if (!row->replica) {
         return;
     }

@@ -84,12 +84,20 @@ static const char *const event_names[] = {
 };
 /* clang-format on */
 
+/* How /_lb/events calls it. */
+static const char *const event_kinds[SUPERVISOR_STATE_COUNT] = {
+    [SUPERVISOR_STARTING] = "starting", [SUPERVISOR_READY] = "ready",       [SUPERVISOR_SUSPECT] = "suspect",
+    [SUPERVISOR_DRAINING] = "draining", [SUPERVISOR_STOPPING] = "stopping", [SUPERVISOR_BACKOFF] = "backoff",
+    [SUPERVISOR_GONE] = "gone",
+};
+
 /* The only place where a row changes its state. */
 static void enter(struct row *row, enum supervisor_state state, const char *why)
 {
     bool is_bad = state == SUPERVISOR_SUSPECT || state == SUPERVISOR_BACKOFF;
     log_write(is_bad ? LOG_WARN : LOG_INFO, "replica \"%s\": %s -> %s: %s", row->name,
               state_names[row->state], state_names[state], why);
+    supervisor_tell(row->owner, event_kinds[state], row->name, why);
     row->state = state;
     row->since_ns = clock_now_ns();
     if (state == SUPERVISOR_GONE) {

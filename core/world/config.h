@@ -108,6 +108,7 @@ struct config {
         enum config_replacement replacement;
         uint32_t add_timeout_ms, stop_timeout_ms, drain_timeout_ms;
         uint32_t backoff_min_ms, backoff_max_ms, backoff_reset_ms;
+        char *state_file; /* "": none; absolute otherwise */
         struct {
             struct config_list command; /* items[0] is resolved: absolute, or found beside the program */
             uint16_t base_port;

@@ -145,6 +145,10 @@ const struct config_option config_options[] = {
     { MS(replicas.backoff_max_ms, 1, DAY_MS, "10000"), .help = "Waits double up to this." },
     { MS(replicas.backoff_reset_ms, 1, DAY_MS, "60000"),
       .help = "A replica that was ready for so long starts afresh." },
+    { TEXT(replicas.state_file, config_path_type, 0, TEXT_MAX, "\"\""), .when = CONFIG_AT_RESTART,
+      .help =
+          "Where /add and /rm are written down, so that they outlast a restart; count counts again when it was "
+          "changed since. \"\": nowhere." },
     { TEXT(replicas.process.command, config_texts_type, 1, 256, "[ \"backend\" ]"), .with = "replicas.driver",
       .help =
           "Program and arguments. A bare name is looked for beside the balancer, in its libexec, in PATH." },

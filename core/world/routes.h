@@ -29,6 +29,7 @@ enum route_where { ROUTE_TRAFFIC = 1, ROUTE_ADMIN = 2, ROUTE_BOTH = 3 };
     ROUTE(GRAPH, "/performancegraph", ROUTE_EXACT, "GET", 0, ROUTE_BOTH)    \
     ROUTE(GRAPH_2, "/performance_graph", ROUTE_EXACT, "GET", 0, ROUTE_BOTH) \
     ROUTE(STATE, "/state", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)              \
+    ROUTE(EVENTS, "/events", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)            \
     ROUTE(EXPLAIN, "/explain", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)          \
     ROUTE(SHADOW, "/shadow", ROUTE_EXACT, "GET", 0, ROUTE_ADMIN)
 

@@ -217,7 +217,9 @@ void bench_open(struct bench *b, enum config_driver driver, uint32_t count)
     b->next_port = 5001;
     b->base = event_base_new();
     fill_config(&b->config, driver, count);
-    struct supervisor_hooks hooks = { b, on_changed, on_forget, on_stopped };
+    struct supervisor_hooks hooks = {
+        .ctx = b, .rotation_changed = on_changed, .forget = on_forget, .stopped = on_stopped
+    };
     b->s = supervisor_open_with(driver == DRIVER_STATIC ? &fake_static : &fake_process, &fake_health, b->base,
                                 &b->config, 2, &hooks, NULL, 0);
     assert_non_null(b->s);

@@ -110,7 +110,9 @@ static void set_command(struct house *h, const char *program, const char *argume
 static void open_house(struct house *h, uint32_t count)
 {
     char why[200] = "";
-    struct supervisor_hooks hooks = { h, on_changed, on_forget, on_stopped };
+    struct supervisor_hooks hooks = {
+        .ctx = h, .rotation_changed = on_changed, .forget = on_forget, .stopped = on_stopped
+    };
     memset(h, 0, sizeof *h);
     h->base = event_base_new();
     h->config.refs = 1;
@@ -299,7 +301,9 @@ static void test_static_ones_come_and_go(void **state)
     address = mem_text(info_of(&there, 0).replica->address_text);
 
     struct config_member member = { .address = address, .weight = 3 };
-    struct supervisor_hooks hooks = { &h, on_changed, on_forget, on_stopped };
+    struct supervisor_hooks hooks = {
+        .ctx = &h, .rotation_changed = on_changed, .forget = on_forget, .stopped = on_stopped
+    };
     char why[200] = "";
     h = there;
     h.config.refs = 1;

@@ -37,7 +37,7 @@ static const char everything[] =
     "    output_lines = 61; open_files = 62; memory_mib = 63; processes = 64; cpu_seconds = 65; file_mib = 66; };\n"
     "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
-    "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; };\n"
+    "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; };\n"
     "health = { path = \"/up?x=1\"; interval_ms = 11; timeout_ms = 12; start_interval_ms = 13; start_timeout_ms = 14;\n"
     "    unready_after = 15; dead_after = 16; };\n"
     "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; idle = 26; linger = 27; drain = 28; };\n"
