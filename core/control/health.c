@@ -1,21 +1,17 @@
 /*
- * health.c - heartbeats over HTTP: libcurl's multi interface, driven by the control loop.
+ * health.c - heartbeats over HTTP, on the control loop.
  *
- * Owns     one easy handle for each watched replica, kept and used again, and the multi handle with its
- *          connections.
+ * Owns     one easy handle for each watched replica, kept and used again.
  * Used by  supervisor.c, through health.h.
- * Uses     libcurl, libevent.
+ * Uses     curl_loop.h, libevent.
  * Thread   control.
  *
- * libcurl says which sockets it waits for (on_curl_socket) and when it wants to be called (on_curl_timer);
- * the loop calls it back (on_socket, on_timer), and afterwards the finished heartbeats are collected. A
- * heartbeat's own timer says when its next probe is due. No callback of libcurl calls libcurl.
+ * A heartbeat's own timer says when its next probe is due.
  *
- *     due -> enter -> begin -> (libcurl, on the loop) -> finish -> judge, set the timer, tell
+ *     due -> enter -> begin -> (curl_loop) -> finish -> judge, set the timer, tell
  */
 #include "control/health.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -30,6 +26,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/curl_loop.h"
 #include "lb_plugin.h"
 #include "world/config.h"
 
@@ -40,10 +37,9 @@
 
 struct health {
     struct event_base *base;
-    CURLM *multi;
-    struct event timer; /* libcurl's */
-    struct link all;    /* heartbeat.link */
-    struct link queue;  /* heartbeat.queued, due and waiting for one of AT_ONCE_MAX places */
+    struct curl_loop *curl;
+    struct link all;   /* heartbeat.link */
+    struct link queue; /* heartbeat.queued, due and waiting for one of AT_ONCE_MAX places */
     uint32_t n_all, n_starting, n_running;
     uint64_t random;
 
@@ -56,13 +52,12 @@ struct health {
 struct heartbeat {
     struct link link, queued;
     struct health *health;
-    CURL *easy;
+    struct curl_job job; /* is_running: a probe is under way */
     struct event due;
     char *address;
     health_fn fn;
     void *ctx;
     enum health_pace pace;
-    bool is_running;   /* easy is in the multi handle */
     bool wants_fresh;  /* the next probe opens a connection of its own */
     uint32_t misses;   /* in a row */
     uint32_t revision; /* of the settings in easy; 0: none yet */
@@ -71,69 +66,11 @@ struct heartbeat {
 };
 
 static void on_due(evutil_socket_t fd, short what, void *arg);
-static void collect(struct health *h);
-
-/* ------------------------------------------------------------------ libcurl's sockets and timer */
-
-static void on_socket(evutil_socket_t fd, short what, void *arg)
-{
-    struct health *h = arg;
-    int running, ready = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-    curl_multi_socket_action(h->multi, fd, ready, &running);
-    collect(h);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct health *h = arg;
-    int running;
-    (void)fd;
-    (void)what;
-    curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(h);
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int wanted, void *arg, void *assigned)
-{
-    struct health *h = arg;
-    struct event *event = assigned;
-    (void)easy;
-
-    if (wanted == CURL_POLL_REMOVE) {
-        curl_multi_assign(h->multi, fd, NULL);
-        if (event) {
-            event_free(event);
-        }
-        return 0;
-    }
-    short kinds =
-        (short)(EV_PERSIST | (wanted & CURL_POLL_IN ? EV_READ : 0) | (wanted & CURL_POLL_OUT ? EV_WRITE : 0));
-    if (event) {
-        event_del(event);
-        event_assign(event, h->base, fd, kinds, on_socket, h);
-    } else {
-        event = event_new(h->base, fd, kinds, on_socket, h);
-        curl_multi_assign(h->multi, fd, event);
-    }
-    return event && event_add(event, NULL) == 0 ? 0 : -1;
-}
 
 static void set_timer(struct event *timer, uint64_t ms)
 {
     struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
     evtimer_add(timer, &wait);
-}
-
-static int on_curl_timer(CURLM *multi, long ms, void *arg)
-{
-    struct health *h = arg;
-    (void)multi;
-    if (ms < 0) {
-        evtimer_del(&h->timer);
-    } else {
-        set_timer(&h->timer, (uint64_t)ms);
-    }
-    return 0;
 }
 
 /* ------------------------------------------------------------------ one probe */
@@ -151,26 +88,24 @@ static void set_options(struct heartbeat *b)
 {
     const struct health *h = b->health;
     char *url = mem_format("http://%s%s", b->address, h->path);
-    curl_easy_setopt(b->easy, CURLOPT_URL, url);
-    curl_easy_setopt(b->easy, CURLOPT_TIMEOUT_MS, (long)h->timeout_ms);
-    curl_easy_setopt(b->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)h->timeout_ms);
+    curl_easy_setopt(b->job.easy, CURLOPT_URL, url);
+    curl_easy_setopt(b->job.easy, CURLOPT_TIMEOUT_MS, (long)h->timeout_ms);
+    curl_easy_setopt(b->job.easy, CURLOPT_CONNECTTIMEOUT_MS, (long)h->timeout_ms);
     free(url);
     b->revision = h->revision;
 }
 
+static void finish(struct curl_job *job, CURLcode code);
+
 static CURL *make_easy(struct heartbeat *b)
 {
-    CURL *easy = curl_easy_init();
+    CURL *easy = curl_loop_make_easy(&b->job);
     if (!easy) {
         return NULL;
     }
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, b);
+    b->job.done = finish;
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, b);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ringmaster-heartbeat");
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 1024L);
     return easy;
@@ -190,9 +125,8 @@ static void end_probe(struct heartbeat *b)
 {
     struct health *h = b->health;
     list_remove(&b->queued);
-    if (b->is_running) {
-        curl_multi_remove_handle(h->multi, b->easy);
-        b->is_running = false;
+    if (b->job.is_running) {
+        curl_loop_stop(h->curl, &b->job);
         h->n_running--;
     }
     wake_next(h); /* also when b had been woken and is now stopped: its place is another's */
@@ -216,8 +150,8 @@ static uint64_t wait_ms(struct heartbeat *b)
 static enum health_result judge(struct heartbeat *b, CURLcode code, char *why, size_t why_size)
 {
     long status = 0, error = 0;
-    curl_easy_getinfo(b->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(b->easy, CURLINFO_OS_ERRNO, &error);
+    curl_easy_getinfo(b->job.easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(b->job.easy, CURLINFO_OS_ERRNO, &error);
     bool is_answered = code == CURLE_OK || (code == CURLE_WRITE_ERROR && b->body > BODY_MAX);
     if (is_answered && status == 200) {
         snprintf(why, why_size, "heartbeat good");
@@ -248,11 +182,13 @@ static void conclude(struct heartbeat *b, enum health_result result, const char 
     b->fn(b->ctx, result, why);
 }
 
-static void finish(struct heartbeat *b, CURLcode code)
+static void finish(struct curl_job *job, CURLcode code)
 {
+    struct heartbeat *b = LIST_OWNER(job, struct heartbeat, job);
     char why[128];
     enum health_result result = judge(b, code, why, sizeof why);
-    end_probe(b);
+    b->health->n_running--;
+    wake_next(b->health);
     conclude(b, result, why);
 }
 
@@ -264,11 +200,11 @@ static void begin(struct heartbeat *b)
     }
     b->began_ns = clock_now_ns();
     b->body = 0;
-    curl_easy_setopt(b->easy, CURLOPT_FRESH_CONNECT, b->wants_fresh || b->pace == HEALTH_STARTING ? 1L : 0L);
-    CURLMcode code = curl_multi_add_handle(h->multi, b->easy);
-    b->is_running = code == CURLM_OK;
-    h->n_running += b->is_running;
-    if (!b->is_running) { /* out of memory, in practice */
+    curl_easy_setopt(b->job.easy, CURLOPT_FRESH_CONNECT,
+                     b->wants_fresh || b->pace == HEALTH_STARTING ? 1L : 0L);
+    CURLMcode code = curl_loop_start(h->curl, &b->job);
+    h->n_running += b->job.is_running;
+    if (!b->job.is_running) { /* out of memory, in practice */
         conclude(b, HEALTH_MISS, curl_multi_strerror(code));
     }
 }
@@ -294,26 +230,12 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     enter(arg);
 }
 
-static void collect(struct health *h)
-{
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(h->multi, &left))) {
-        struct heartbeat *b = NULL;
-        CURLcode code = message->data.result; /* message is gone once the handle is taken out */
-        if (message->msg == CURLMSG_DONE) {
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &b);
-            finish(b, code);
-        }
-    }
-}
-
 /* ------------------------------------------------------------------ watching */
 
 /* As many kept connections as replicas: fewer would close one for each that is opened. */
 static void keep_connections(struct health *h)
 {
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->n_all + SPARE_CONNECTIONS);
+    curl_loop_keep(h->curl, (long)h->n_all + SPARE_CONNECTIONS);
 }
 
 static struct heartbeat *watch_http(struct health *h, const char *address, enum health_pace pace,
@@ -325,8 +247,8 @@ static struct heartbeat *watch_http(struct health *h, const char *address, enum 
     b->fn = fn;
     b->ctx = ctx;
     b->pace = pace;
-    b->easy = make_easy(b);
-    if (!b->easy) {
+    b->job.easy = make_easy(b);
+    if (!b->job.easy) {
         log_error("heartbeat of %s: libcurl is out of memory", address);
         abort();
     }
@@ -348,7 +270,7 @@ static void set_pace_http(struct heartbeat *b, enum health_pace pace)
     h->n_starting += pace == HEALTH_STARTING;
     b->pace = pace;
     b->misses = 0;
-    if (!b->is_running && list_is_empty(&b->queued)) {
+    if (!b->job.is_running && list_is_empty(&b->queued)) {
         set_timer(&b->due, wait_ms(b));
     }
 }
@@ -365,7 +287,7 @@ static void unwatch_http(struct heartbeat *b)
     struct health *h = b->health;
     end_probe(b);
     event_del(&b->due);
-    curl_easy_cleanup(b->easy);
+    curl_easy_cleanup(b->job.easy);
     list_remove(&b->link);
     h->n_all--;
     h->n_starting -= b->pace == HEALTH_STARTING;
@@ -389,27 +311,18 @@ static void apply_http(struct health *h, const struct config *next)
 
 static struct health *open_http(struct event_base *base, const struct config *config)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    struct curl_loop *curl = curl_loop_open(base);
+    if (!curl) {
         return NULL;
     }
     struct health *h = mem_zero(1, sizeof *h);
     h->base = base;
-    h->multi = curl_multi_init();
-    if (!h->multi) {
-        free(h);
-        curl_global_cleanup();
-        return NULL;
-    }
+    h->curl = curl;
     list_init(&h->all);
     list_init(&h->queue);
     if (getrandom(&h->random, sizeof h->random, 0) != sizeof h->random) {
         h->random = clock_now_ns();
     }
-    evtimer_assign(&h->timer, base, on_timer, h);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
     apply_http(h, config);
     return h;
 }
@@ -419,11 +332,9 @@ static void close_http(struct health *h)
     while (!list_is_empty(&h->all)) {
         unwatch_http(LIST_OWNER(h->all.next, struct heartbeat, link));
     }
-    curl_multi_cleanup(h->multi);
-    event_del(&h->timer);
+    curl_loop_close(h->curl);
     free(h->path);
     free(h);
-    curl_global_cleanup();
 }
 
 const struct health_ops health_http = {
