@@ -172,10 +172,13 @@ static void add_done(void *arg, const struct supervisor_result *result)
     json_object_set_new(message, "added", render_names(result->names));
     if (result->skipped && *result->skipped)
         json_object_set_new(message, "skipped", render_names(result->skipped));
-    if (result->timed_out)
-        json_object_set_new(message, "error",
-                            json_string("<Error> not all replicas came up in time (replicas.add_timeout_ms); "
-                                        "the others were cancelled"));
+    if (result->timed_out) {
+        char *error = mem_format("<Error> not all replicas came up in time (replicas.add_timeout_ms); "
+                                 "the others were cancelled%s%s",
+                                 result->reason ? ": " : "", result->reason ? result->reason : "");
+        json_object_set_new(message, "error", json_any_text(error));
+        free(error);
+    }
     answer(call, result->timed_out ? 504 : 200, message);
 }
 

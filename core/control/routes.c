@@ -55,7 +55,7 @@ static void (*const handlers[ROUTE_COUNT])(struct call *) = {
     [ROUTE_REP] = membership_show,  [ROUTE_ADD] = membership_add,     [ROUTE_RM] = membership_remove,
     [ROUTE_RELOAD] = reload_call,   [ROUTE_REQUESTS] = requests_show, [ROUTE_STATE] = state_show,
     [ROUTE_EXPLAIN] = explain_show, [ROUTE_SHADOW] = shadow_show,     [ROUTE_GRAPH] = graph_show,
-    [ROUTE_GRAPH_2] = graph_show, [ROUTE_EVENTS] = events_show,
+    [ROUTE_GRAPH_2] = graph_show,   [ROUTE_EVENTS] = events_show,
 };
 
 void routes_init(struct routes *r)

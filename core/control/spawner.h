@@ -28,11 +28,27 @@ struct event_base;
 struct spawned; /* one start; each driver has its own */
 struct spawner; /* one driver at work; each driver has its own */
 
+/* A replica's place in the ring and in /rep: drivers whose replicas outlive us keep it with them. */
+struct spawner_place {
+    const char *ring_name;
+    uint64_t id;       /* of the member */
+    uint64_t position; /* rises in the order of /rep */
+    uint32_t ordinal;  /* 0: none */
+    uint32_t weight;
+};
+
+/* One that was running before we were. */
+struct spawner_found {
+    const char *name;
+    struct spawner_place place;
+};
+
 struct spawner_order {
     const char *name;      /* of the replica, for texts */
     const char *server_id; /* what the replica is to call itself (SERVER_ID) */
     const char *address;   /* where it is, for drivers that start nothing; else NULL */
-    void *tag;             /* given back with each report */
+    struct spawner_place place;
+    void *tag; /* given back with each report */
 };
 
 struct spawner_started {
@@ -79,9 +95,19 @@ struct spawner_ops {
      * program listens at its address. */
     bool (*is_impostor)(struct spawner *s, const struct spawned *one, char *why, size_t why_size);
     void (*figures)(const struct spawned *one, struct spawner_figures *out);
+    /* Those that were running when it was opened, by position; valid until the first start. One that is then started
+     * under its name is not started: it goes on running, and started says where. */
+    size_t (*found)(struct spawner *s, const struct spawner_found **out);
+    /* The balancer leaves: whoever is stopped from now on may be left running, if that is configured. */
+    void (*leave)(struct spawner *s);
+    /* A sentence: why nothing can be started or stopped just now. NULL: all is well. */
+    const char *(*trouble)(const struct spawner *s);
+    /* What the engine calls it: the name of its container. NULL: nothing. */
+    const char *(*label)(const struct spawned *one);
 };
 
 extern const struct spawner_ops spawner_process;
 extern const struct spawner_ops spawner_static;
+extern const struct spawner_ops spawner_docker;
 
 #endif

@@ -175,6 +175,7 @@ static json_t *render_replica(const struct routes *r, const struct supervisor_in
     put(out, "ready", json_boolean(replica && replica_is_ready(replica)));
     put(out, "address", replica ? json_string(replica->address_text) : json_null());
     put(out, "pid", row->pid > 0 ? json_integer(row->pid) : json_null());
+    put(out, "container", json_any_text(row->label));
     put(out, "ordinal", row->ordinal ? json_integer(row->ordinal) : json_null());
     put_count(out, "restarts", row->restarts);
     put_count(out, "misses", row->misses);
@@ -314,6 +315,7 @@ void state_show(struct call *call)
     put_count(out, "live_views", publish_count_views(r->publish));
     put_count(out, "workers", r->n_workers);
     put(out, "driver", json_string(supervisor_driver(r->supervisor)));
+    put(out, "trouble", json_any_text(supervisor_trouble(r->supervisor)));
     put_count(out, "wanted", supervisor_wanted(r->supervisor));
     put_count(out, "ignored_events", supervisor_ignored(r->supervisor));
     put_count(out, "log_lost", log_lost());

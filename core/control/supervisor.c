@@ -69,6 +69,7 @@ static const struct spawner_ops *spawner_of(enum config_driver driver)
     switch (driver) {
     case DRIVER_PROCESS: return &spawner_process;
     case DRIVER_STATIC: return &spawner_static;
+    case DRIVER_DOCKER: return &spawner_docker;
     }
     return NULL;
 }
@@ -166,6 +167,7 @@ size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
             .state = row->state,
             .replica = row->replica,
             .pid = row->pid,
+            .label = row->spawned && s->spawner_ops->label ? s->spawner_ops->label(row->spawned) : NULL,
             .ordinal = row->ordinal,
             .restarts = row->starts > 1 ? row->starts - 1 : 0,
             .misses = row->misses,
@@ -199,6 +201,11 @@ const char *supervisor_driver(const struct supervisor *s)
     return s->spawner_ops->name;
 }
 
+const char *supervisor_trouble(const struct supervisor *s)
+{
+    return s->spawner_ops->trouble ? s->spawner_ops->trouble(s->spawner) : NULL;
+}
+
 /* ------------------------------------------------------------------ leaving */
 
 /* The workers have drained by now, so nobody will say that a row is drained: it is. */
@@ -221,6 +228,9 @@ void supervisor_stop(struct supervisor *s)
 {
     bool is_second = s->is_stopping;
     s->is_stopping = true;
+    if (!is_second && s->spawner_ops->leave) {
+        s->spawner_ops->leave(s->spawner);
+    }
     struct row *next;
     for (struct row *row = row_first(s); row; row = next) {
         next = row_after(row); /* a row that is GONE at once moves to another list */

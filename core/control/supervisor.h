@@ -111,6 +111,8 @@ struct supervisor_result {
     bool timed_out; /* add_timeout ran out: names lists those that came up, the rest were cancelled */
     char **names;   /* added or removed, in order */
     char **skipped; /* /add: names that existed already */
+    const char
+        *reason; /* of timed_out, a sentence: why one of them did not come up; NULL: it was only slow */
 };
 typedef void (*supervisor_done_fn)(void *arg, const struct supervisor_result *result);
 
@@ -132,6 +134,7 @@ struct supervisor_info {
     enum supervisor_state state;
     const struct replica *replica; /* NULL before it has an address */
     pid_t pid;                     /* 0: not a process */
+    const char *label;             /* what its engine calls it; NULL: nothing */
     uint32_t ordinal;              /* 0: none */
     uint32_t restarts, misses;
     uint64_t output_lines, output_dropped; /* what it printed: into the log, left out */
@@ -149,6 +152,8 @@ uint32_t supervisor_wanted(const struct supervisor *s);
 uint64_t supervisor_ignored(const struct supervisor *s); /* events that met an unnamed cell */
 const char *supervisor_state_name(enum supervisor_state state);
 const char *supervisor_driver(const struct supervisor *s);
+/* A sentence: why nothing can be started or stopped just now. NULL: all is well. */
+const char *supervisor_trouble(const struct supervisor *s);
 
 /* ------------------------------------------------------------------ leaving */
 

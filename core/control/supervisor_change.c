@@ -31,6 +31,7 @@ struct change {
         *rows; /* of an addition; NULL where the row was freed. Of a removal: only while it is being made */
     char **names;      /* n, and a NULL; as they were asked for */
     char **skipped;    /* ends with a NULL */
+    char *reason;      /* of is_timed_out; NULL: nobody knows */
     uint64_t stamp;    /* of a removal: the first rotation without its rows */
     uint64_t revision; /* of the membership with it */
     supervisor_done_fn done;
@@ -55,6 +56,7 @@ struct row *row_new(struct supervisor *s, const char *name)
     row->state = SUPERVISOR_BACKOFF;
     row->since_ns = clock_now_ns();
     row->weight = 1;
+    row->position = ++s->positions;
     snprintf(row->name, sizeof row->name, "%s", name);
     name_identify(row);
     evtimer_assign(&row->timer, s->base, row_on_timer, row);
@@ -82,6 +84,45 @@ static void shrink(struct supervisor *s, uint32_t by)
         if (!row->is_leaving) {
             row_dismiss(row, "replicas.count is lower");
             by--;
+        }
+    }
+}
+
+/* A row for each replica that runs already, in the place that it had; then those that are missing. */
+static void adopt(struct supervisor *s)
+{
+    const struct spawner_found *found = NULL;
+    size_t n = s->spawner_ops->found ? s->spawner_ops->found(s->spawner, &found) : 0;
+    struct row **rows = mem_zero(n + 1, sizeof(struct row *));
+    for (size_t i = 0; i < n; i++) {
+        if (row_named(s, found[i].name) || change_count_living(s) >= s->config->replicas.max) {
+            log_warn("replica \"%s\" runs already, but there is no place for it", found[i].name);
+            continue;
+        }
+        rows[i] = row_new(s, found[i].name);
+        snprintf(rows[i]->ring_name, sizeof rows[i]->ring_name, "%s", found[i].place.ring_name);
+        rows[i]->id = found[i].place.id;
+        rows[i]->ordinal = found[i].place.ordinal;
+        rows[i]->weight = found[i].place.weight;
+    }
+    for (size_t i = 0; i < n; i++) { /* what was found is valid until the first start */
+        if (rows[i]) {
+            row_event(rows[i], ON_TIMER, "runs already");
+        }
+    }
+    free(rows);
+}
+
+/* The membership was written down, and somebody else may have come into a place since: who runs there counts. */
+static void rename_found(struct supervisor *s)
+{
+    const struct spawner_found *found = NULL;
+    size_t n = s->spawner_ops->found ? s->spawner_ops->found(s->spawner, &found) : 0;
+    for (size_t i = 0; i < n; i++) {
+        for (struct row *row = row_first(s); row; row = row_after(row)) {
+            if (strcmp(row->ring_name, found[i].place.ring_name) == 0 && !row_named(s, found[i].name)) {
+                snprintf(row->name, sizeof row->name, "%s", found[i].name);
+            }
         }
     }
 }
@@ -185,9 +226,12 @@ void change_first_rows(struct supervisor *s)
     if (!s->spawner_ops->can_start) {
         apply_members(s, NULL);
     } else if (is_restored) {
+        rename_found(s);
         start_restored(s, count);
     } else {
-        grow(s, s->config->replicas.count);
+        adopt(s);
+        uint32_t living = change_count_living(s), wanted = s->config->replicas.count;
+        grow(s, wanted > living ? wanted - living : 0);
     }
 }
 
@@ -216,8 +260,20 @@ static void free_change(struct change *c)
     event_del(&c->timer);
     free_names(c->names);
     free_names(c->skipped);
+    free(c->reason);
     free(c->rows);
     free(c);
+}
+
+/* Why one of them did not come up. NULL: nobody knows. */
+static const char *find_reason(const struct change *c)
+{
+    const char *trouble =
+        c->owner->spawner_ops->trouble ? c->owner->spawner_ops->trouble(c->owner->spawner) : NULL;
+    for (size_t i = 0; i < c->n && !trouble; i++) {
+        trouble = c->rows[i] && !c->rows[i]->joined ? c->rows[i]->last_end : NULL;
+    }
+    return trouble;
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
@@ -226,6 +282,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     c->is_timed_out = true;
+    c->reason = mem_text(find_reason(c));
     for (size_t i = 0; i < c->n; i++) {
         if (c->rows[i] && !c->rows[i]->joined) {
             row_dismiss(c->rows[i], "not ready within add_timeout_ms");
@@ -478,6 +535,7 @@ static void answer(struct change *c)
         }
     }
     result.timed_out = c->is_add && (c->is_timed_out || (c->owner->is_stopping && n < c->n));
+    result.reason = c->reason;
     supervisor_done_fn done = c->done;
     list_remove(&c->link); /* done may ask for the next change */
     done(c->arg, &result);

@@ -66,6 +66,7 @@ struct supervisor {
     bool is_stopping, is_stopped;
     struct event settle; /* see supervisor_settle_later */
     uint64_t random;
+    uint64_t positions; /* given to rows so far */
     uint64_t ignored;
 
     struct membership_file *file; /* NULL: membership does not last */
@@ -88,6 +89,7 @@ struct row {
     uint32_t ordinal; /* 0: none */
     uint32_t weight;
     bool is_weighted;  /* by /add: the configuration does not change it */
+    uint64_t position; /* rises along the rows */
     char *address;     /* static: as in lb.conf; else NULL */
     char *member_name; /* static: the name that lb.conf gives to it; NULL: none */
     bool is_leaving;   /* want less: it will not be started again */
@@ -101,6 +103,7 @@ struct row {
     const struct spawner_started *started; /* during ON_STARTED: where it is */
     struct heartbeat *heartbeat;
     pid_t pid;
+    char *last_end; /* how the last one ended that never was READY; NULL: it was, or there was none */
 
     /* budgets */
     uint32_t misses;        /* heartbeats missed in a row */

@@ -101,7 +101,15 @@ bool row_start(struct row *row, const char *why)
     row->started_ns = clock_now_ns();
     row->was_ready = false;
     struct spawner_order order = {
-        .name = row->name, .server_id = server_id, .address = row->address, .tag = row
+        .name = row->name,
+        .server_id = server_id,
+        .address = row->address,
+        .place = { .ring_name = row->ring_name,
+                   .id = row->id,
+                   .position = row->position,
+                   .ordinal = row->ordinal,
+                   .weight = row->weight },
+        .tag = row,
     };
     row->spawned = s->spawner_ops->start(s->spawner, &order);
     arm(row, s->config->health.start_timeout_ms);
@@ -273,8 +281,9 @@ static uint32_t choose_pause(struct row *row)
 
 bool row_bury(struct row *row, const char *why)
 {
-    (void)why;
     unwatch(row);
+    free(row->last_end);
+    row->last_end = row->was_ready ? NULL : mem_text(why);
     set_unready(row);
     disarm(row);
     row->spawned = NULL;
@@ -313,6 +322,7 @@ void row_free(struct row *row)
     list_remove(&row->link);
     free(row->address);
     free(row->member_name);
+    free(row->last_end);
     free(row);
 }
 

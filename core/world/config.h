@@ -61,7 +61,8 @@ struct config_shadow {
 
 enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 
-enum config_driver { DRIVER_PROCESS, DRIVER_STATIC };
+enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER };
+enum config_on_exit { ON_EXIT_STOP, ON_EXIT_LEAVE };
 enum config_output { OUTPUT_LOG, OUTPUT_INHERIT, OUTPUT_DISCARD };
 enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
 
@@ -122,6 +123,19 @@ struct config {
         } process;
         struct config_member *members;
         size_t n_members; /* driver static */
+        struct {
+            char *engine;   /* "unix:///var/run/docker.sock", "tcp://10.0.0.7:2375" */
+            char *instance; /* whose containers; "": the compose project, else made from host and port */
+            char *image;
+            struct config_list command;     /* empty: the image's own */
+            struct config_list environment; /* "NAME=value" */
+            char *network;                  /* "": the engine's default bridge */
+            uint16_t port;                  /* where a replica listens in its container */
+            uint16_t publish_base_port;     /* on the engine's machine; 0: not published */
+            uint32_t memory_mib;            /* 0: any */
+            uint32_t cpus;                  /* in thousandths; 0: any */
+            enum config_on_exit on_exit;
+        } docker;
     } replicas;
 
     struct {

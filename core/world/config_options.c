@@ -23,7 +23,10 @@ enum {
     REPLICAS_MAX = 65536 /* what replicas.max can be */
 };
 
-static const char *const drivers[] = { [DRIVER_PROCESS] = "process", [DRIVER_STATIC] = "static", NULL };
+static const char *const drivers[] = {
+    [DRIVER_PROCESS] = "process", [DRIVER_STATIC] = "static", [DRIVER_DOCKER] = "docker", NULL
+};
+static const char *const on_exits[] = { [ON_EXIT_STOP] = "stop", [ON_EXIT_LEAVE] = "leave", NULL };
 static const char *const replacements[] = {
     [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL
 };
@@ -124,7 +127,8 @@ const struct config_option config_options[] = {
 
     { WORD(replicas.driver, drivers, "\"process\""), .when = CONFIG_AT_RESTART,
       .help =
-          "Who runs the replicas: \"process\", child processes of the balancer; \"static\", somebody else." },
+          "Who runs the replicas: \"process\", child processes of the balancer; \"docker\", a Docker Engine; "
+          "\"static\", somebody else." },
     { INTEGER(replicas.count, 0, REPLICAS_MAX, "3"), .with = "replicas.driver",
       .help = "Replicas to run. The driver static runs those it is given." },
     { INTEGER(replicas.max, 1, REPLICAS_MAX, "4096"), .with = "replicas.driver",
@@ -198,6 +202,42 @@ const struct config_option config_options[] = {
       .with = "replicas.driver",
       .help =
           "More of them, with weight (1 to 65535) and name: ( { address = \"…\"; weight = 2; name = \"…\"; }, … )." },
+
+    { TEXT(replicas.docker.engine, config_text_type, 1, TEXT_MAX, "\"unix:///var/run/docker.sock\""),
+      .check = config_check_engine, .when = CONFIG_AT_RESTART,
+      .help = "Where the engine listens: unix://PATH or tcp://HOST:PORT." },
+    { TEXT(replicas.docker.instance, config_text_type, 0, 48, "\"\""), .check = config_check_instance,
+      .when = CONFIG_AT_RESTART,
+      .help =
+          "Whose containers: those with this label are ours. \"\": the compose project, else host name and port." },
+    { TEXT(replicas.docker.image, config_text_type, 1, 255, "\"ringmaster-backend\""),
+      .with = "replicas.driver", .help = "The image of a replica; the engine must have it." },
+    { TEXT(replicas.docker.command, config_texts_type, 0, 256, "[ ]"), .with = "replicas.driver",
+      .help = "Its command, instead of the image's own." },
+    { TEXT(replicas.docker.environment, config_texts_type, 0, 256, "[ ]"), .check = config_check_setting,
+      .with = "replicas.driver",
+      .help = "More of its environment: \"NAME=value\"; SERVER_ID, PORT and ADDRESS are always there." },
+    { TEXT(replicas.docker.network, config_text_type, 0, 128, "\"\""), .check = config_check_docker_network,
+      .with = "replicas.driver",
+      .help =
+          "The network that replicas join; the balancer must reach it. \"\": the engine's default bridge." },
+    { INTEGER(replicas.docker.port, 1, 65535, "5000"), .with = "replicas.driver",
+      .help = "Where a replica listens in its container." },
+    { INTEGER(replicas.docker.publish_base_port, 0, 65535, "0"), .with = "replicas.driver",
+      .help = "Replicas are published on the engine's machine from this port up. 0: they are not." },
+    { INTEGER(replicas.docker.memory_mib, 0, 16777216, "0"), .unit = "MiB", .with = "replicas.driver",
+      .help = "Memory of one replica; more ends it. 0: no limit." },
+    { .name = "replicas.docker.cpus",
+      .type = &config_ratio_type,
+      FIELD(replicas.docker.cpus),
+      .min = 100,
+      .max = 1024000,
+      .dflt = "0.0",
+      .with = "replicas.driver",
+      .help = "Processors of one replica: 0.5 is half of one. 0: no limit." },
+    { WORD(replicas.docker.on_exit, on_exits, "\"stop\""), .with = "replicas.driver",
+      .help =
+          "When the balancer leaves: \"stop\" removes the containers, \"leave\" leaves them to the next one." },
 
     { TEXT(health.path, config_text_type, 1, TEXT_MAX, "\"/heartbeat\""), .check = config_check_url_path,
       .help = "What a heartbeat asks for; any 2xx is a good answer." },
@@ -289,6 +329,7 @@ const struct config_group config_groups[] = {
     { "replicas", "Who runs the replicas, how many there are, and what happens when one dies or leaves." },
     { "replicas.process", "The driver `process`: replicas are child processes of the balancer." },
     { "replicas.static", "The driver `static`: replicas are run by somebody else." },
+    { "replicas.docker", "The driver `docker`: replicas are containers of a Docker Engine." },
     { "health", "Heartbeats: when a replica is out of rotation, and when it is given up." },
     { "timeouts", "How long each phase of a request may take." },
     { "limits", "How large things may be." },

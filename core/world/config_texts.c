@@ -198,3 +198,39 @@ const char *config_check_group(const char *text, const char **hint)
     *hint = "getent group lists those there are";
     return "is no group of this machine";
 }
+
+/* ------------------------------------------------------------------ a container engine */
+
+const char *config_check_engine(const char *text, const char **hint)
+{
+    *hint = "for example \"unix:///var/run/docker.sock\" or \"tcp://10.0.0.7:2375\"";
+    if (strncmp(text, "unix://", 7) == 0) {
+        return text[7] == '/' ? NULL : "needs an absolute path after unix://";
+    }
+    const char *port = strrchr(text, ':');
+    if (strncmp(text, "tcp://", 6) != 0 || !is_visible(text) || strchr(text + 6, '/')) {
+        return "is no address of an engine";
+    }
+    size_t digits = strspn(port + 1, "0123456789");
+    bool good = port > text + 6 && digits > 0 && digits <= 5 && port[1 + digits] == '\0';
+    return good ? NULL : "has no port";
+}
+
+const char *config_check_instance(const char *text, const char **hint)
+{
+    bool good = isalnum((unsigned char)*text) || !*text;
+    for (const char *c = text; *c; c++) {
+        good = good && (isalnum((unsigned char)*c) || strchr("_.-", *c));
+    }
+    *hint = good ? NULL : "it begins with a letter or digit; then letters, digits and _ . -";
+    return good ? NULL : "cannot be the name of an instance";
+}
+
+const char *config_check_docker_network(const char *text, const char **hint)
+{
+    if (strcmp(text, "host") == 0 || strcmp(text, "none") == 0 || strncmp(text, "container:", 10) == 0) {
+        *hint = "make one: docker network create ringmaster";
+        return "gives replicas no address of their own";
+    }
+    return NULL;
+}

@@ -30,4 +30,11 @@ const char *config_check_setting(const char *text, const char **hint);
 const char *config_check_user(const char *text, const char **hint);
 const char *config_check_group(const char *text, const char **hint);
 
+/* "unix:///var/run/docker.sock", "tcp://host:2375". */
+const char *config_check_engine(const char *text, const char **hint);
+/* What can stand in a label and in a container's name; "" too. */
+const char *config_check_instance(const char *text, const char **hint);
+/* A network that gives each container an address of its own; "" too. */
+const char *config_check_docker_network(const char *text, const char **hint);
+
 #endif

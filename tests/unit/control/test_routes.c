@@ -123,6 +123,12 @@ const char *supervisor_driver(const struct supervisor *sup)
     return "played";
 }
 
+const char *supervisor_trouble(const struct supervisor *sup)
+{
+    (void)sup;
+    return NULL;
+}
+
 void rotation_free(struct rotation *r)
 {
     free(r->members);

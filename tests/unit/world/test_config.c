@@ -35,6 +35,9 @@ static const char everything[] =
     "    backoff_reset_ms = 6; process = { command = [ \"./backend\", \"--delay-ms\", \"7\" ]; base_port = 6001;\n"
     "    address = \"::1\"; environment = [ \"A=1\", \"B=\" ]; directory = \"/usr\"; user = \"root\"; group = \"0\"; output = \"discard\";\n"
     "    output_lines = 61; open_files = 62; memory_mib = 63; processes = 64; cpu_seconds = 65; file_mib = 66; };\n"
+    "    docker = { engine = \"tcp://e:1\"; instance = \"i\"; image = \"m\"; command = [ \"c\" ]; port = 67;"
+    " environment = [ \"A=b\" ]; network = \"n\"; publish_base_port = 68; memory_mib = 69; cpus = 0.5;"
+    " on_exit = \"leave\"; };"
     "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
     "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; };\n"
@@ -146,6 +149,17 @@ static void check_values(const struct config *c)
     assert_int_equal(c->replicas.process.processes, 64);
     assert_int_equal(c->replicas.process.cpu_seconds, 65);
     assert_int_equal(c->replicas.process.file_mib, 66);
+    assert_string_equal(c->replicas.docker.engine, "tcp://e:1");
+    assert_string_equal(c->replicas.docker.instance, "i");
+    assert_string_equal(c->replicas.docker.image, "m");
+    assert_string_equal(c->replicas.docker.command.items[0], "c");
+    assert_string_equal(c->replicas.docker.environment.items[0], "A=b");
+    assert_string_equal(c->replicas.docker.network, "n");
+    assert_int_equal(c->replicas.docker.port, 67);
+    assert_int_equal(c->replicas.docker.publish_base_port, 68);
+    assert_int_equal(c->replicas.docker.memory_mib, 69);
+    assert_int_equal(c->replicas.docker.cpus, 500);
+    assert_int_equal(c->replicas.docker.on_exit, ON_EXIT_LEAVE);
     assert_string_equal(c->replicas.process.address, "::1");
     assert_string_equal(c->health.path, "/up?x=1");
     assert_int_equal(c->health.dead_after, 16);
