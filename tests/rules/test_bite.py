@@ -33,6 +33,7 @@ BROKEN = [
     ("only", "core/path/pick.c", "splice(a, 0, b, 0, n, 0);\n", "only relay.c moves bodies"),
     ("only", "core/path/a.c", "pthread_mutex_lock(&m);\n", "the data path takes no lock"),
     ("only", "core/base/a.c", "atomic_thread_fence(memory_order_acquire);\n", "no standalone fence"),
+    ("only", "plugins/hash_a/a.c", "#include <math.h>\n", "libm is not"),
     ("only", "plugins/hash_a/a.c", "usleep(1);\n", "an event loop waits for events"),
     ("size", "core/base/a.c", "int long_one(int x)\n{\n" + "    x++;\n" * 71 + "}\n", "long_one has 71 lines"),
     ("size", "core/base/a.c", "int x;\n" * 900, "core/base/a.c: 907 lines"),
