@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "figures.h"
 #include "subject.h"
+#include "timing.h"
 #include "world/replica.h"
 #include "world/strategy.h"
 
@@ -132,19 +133,21 @@ json_t *figure_bounded(const struct subject *s, uint32_t n, uint32_t load, int z
     uint64_t full = count_full(&c);
     unsigned long before = allocations;
     c.most = 0;
+    uint64_t began = timing_now();
     for (uint32_t i = 0; i < PICKS; i++) {
         uint32_t at = (uint32_t)lb_scale(lb_random(&c.random), m);
 
         pick_give_back(c.pool.pool.load, 0, c.pool.pool.replicas[held[at]]);
         held[at] = begin_one(&c, m);
     }
+    double turn_ns = (double)(timing_now() - began) / PICKS;
     json_t *allocated = render_allocations(before);
     full = count_full(&c) - full;
-    json_t *out = json_pack("{s:i, s:i, s:b, s:i, s:f, s:i, s:i, s:I, s:o, s:f}", "members", (int)n, "load",
-                            (int)load, "zipf", zipf, "picks", (int)PICKS, "checks",
-                            1 + (double)full / PICKS, "bound", (int)bound_of(m, n), "most", (int)c.most,
-                            "exceeded", (json_int_t)c.exceeded, "allocations", allocated, "hot_members",
-                            zipf ? sums[0] * m / bound_of(m, n) : 0.0);
+    json_t *out =
+        json_pack("{s:i, s:i, s:b, s:i, s:f, s:i, s:i, s:I, s:o, s:f, s:f}", "members", (int)n, "load",
+                  (int)load, "zipf", zipf, "picks", (int)PICKS, "checks", 1 + (double)full / PICKS, "bound",
+                  (int)bound_of(m, n), "most", (int)c.most, "exceeded", (json_int_t)c.exceeded, "allocations",
+                  allocated, "hot_members", zipf ? sums[0] * m / bound_of(m, n) : 0.0, "turn_ns", turn_ns);
     pool_free(&c.pool);
     strategy_release(c.strategy);
     free(held);

@@ -101,10 +101,9 @@ static void forget_load(struct bench_pool *p)
 
 void cost_pick(json_t *out, struct bench_pool *p, const struct keys *keys, struct cost_effort effort)
 {
-    struct run r = { .ops = p->pool.table->strategy->ops,
-                     .strategy = p->pool.table->strategy,
-                     .keys = keys,
-                     .pool = p };
+    struct run r = {
+        .ops = p->pool.table->strategy->ops, .strategy = p->pool.table->strategy, .keys = keys, .pool = p
+    };
 
     r.tried = calloc(p->pool.n_replicas / 64 + 1u, sizeof *r.tried);
     r.question = (struct lb_pick){ .struct_size = sizeof r.question,
@@ -112,9 +111,12 @@ void cost_pick(json_t *out, struct bench_pool *p, const struct keys *keys, struc
                                    .tried = r.tried,
                                    .live = p->pool.live,
                                    .random = &p->random };
-    json_object_set_new(out, "pick_ns", timing_render(timing_of(run_pick, &r, effort.runs, effort.run_ns), 1));
-    json_object_set_new(out, "live_ns", timing_render(timing_of(run_live, &r, effort.runs, effort.run_ns), 1));
-    json_object_set_new(out, "full_ns", timing_render(timing_of(run_full, &r, effort.runs, effort.run_ns), 1));
+    json_object_set_new(out, "pick_ns",
+                        timing_render(timing_of(run_pick, &r, effort.runs, effort.run_ns), 1));
+    json_object_set_new(out, "live_ns",
+                        timing_render(timing_of(run_live, &r, effort.runs, effort.run_ns), 1));
+    json_object_set_new(out, "full_ns",
+                        timing_render(timing_of(run_full, &r, effort.runs, effort.run_ns), 1));
     forget_load(p);
     json_object_set_new(out, "whole_ns",
                         timing_render(timing_of(run_whole, &r, effort.runs, effort.run_ns), 1));

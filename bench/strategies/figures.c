@@ -102,8 +102,9 @@ json_t *figure_chosen(const struct subject *open, const struct subject *keyed, u
     jury_open(&secret, keyed, n);
     for (uint64_t number = 1; found < n_keys; number++) {
         char text[24];
-        struct lb_key key = { .bytes = text, .len = (size_t)snprintf(text, sizeof text, "%llu",
-                                                                     (unsigned long long)number) };
+        struct lb_key key = { .bytes = text,
+                              .len =
+                                  (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number) };
 
         strategy_key_finish(&key);
         if (jury_ask(&known, &key) != 0)
@@ -113,10 +114,10 @@ json_t *figure_chosen(const struct subject *open, const struct subject *keyed, u
         hits[2 * n + lb_scale(lb_random(&random), n)]++;
         found++;
     }
-    json_t *out = json_pack("{s:i, s:i, s:f, s:f, s:f}", "members", (int)n, "keys", (int)n_keys,
-                            "open_over_mean", most_over_mean(hits, n, n_keys), "keyed_over_mean",
-                            most_over_mean(hits + n, n, n_keys), "chance_over_mean",
-                            most_over_mean(hits + 2 * n, n, n_keys));
+    json_t *out =
+        json_pack("{s:i, s:i, s:f, s:f, s:f}", "members", (int)n, "keys", (int)n_keys, "open_over_mean",
+                  most_over_mean(hits, n, n_keys), "keyed_over_mean", most_over_mean(hits + n, n, n_keys),
+                  "chance_over_mean", most_over_mean(hits + 2 * n, n, n_keys));
     jury_close(&known);
     jury_close(&secret);
     free(hits);

@@ -16,8 +16,8 @@ struct subject;
 /* Bounded load 1.25 around a ring, with n members that hold `load` requests each on average: each turn one ends, a random
  * one, and one begins. Keys are all different, or (zipf) 100,000 of which the k-th comes with a frequency of 1/k. Returns
  * {members, load, zipf, picks, checks (mean members asked a pick), bound, most (that one ever held), exceeded, allocations,
- * hot_members}. allocations is null where they cannot be counted. hot_members: how many members the hottest key alone
- * fills. */
+ * hot_members, turn_ns}. allocations is null where they cannot be counted. hot_members: how many members the hottest key alone
+ * fills. turn_ns: of one end and one beginning, with the draw of its key. */
 json_t *figure_bounded(const struct subject *s, uint32_t n, uint32_t load, int zipf);
 
 /* m requests that never end, over n members. Returns {members, balls, apart: [most - mean of each trial, sorted]}. */

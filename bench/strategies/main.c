@@ -28,7 +28,8 @@
 static const struct subject subjects[] = {
     { "ring, 1,000 virtual nodes", "scheduler_ring", "virtual_nodes = 1000;", XXH3, 0 },
     { "ring, 160 virtual nodes", "scheduler_ring", "virtual_nodes = 160;", XXH3, 0 },
-    { "ring of 65,536 slots, 20 virtual nodes", "scheduler_ring", "slots = 65536; virtual_nodes = 20;", XXH3, 1000 },
+    { "ring of 65,536 slots, 20 virtual nodes", "scheduler_ring", "slots = 65536; virtual_nodes = 20;", XXH3,
+      1000 },
     { "ring of 512 slots, 3 virtual nodes", "scheduler_ring", "slots = 512; virtual_nodes = 3;", XXH3, 100 },
     { "maglev, 65,537 slots", "scheduler_maglev", "slots = 65537;", XXH3, 0 },
     { "maglev, 655,373 slots", "scheduler_maglev", "slots = 655373;", XXH3, 0 },
@@ -159,9 +160,12 @@ static const struct subject *subject_of(const char *scheduler)
 
 static json_t *measure_figures(const struct effort *effort)
 {
-    static const struct subject keyed = { "maglev with a secret", "scheduler_maglev", "slots = 65537;",
+    static const struct subject keyed = { "maglev with a secret",
+                                          "scheduler_maglev",
+                                          "slots = 65537;",
                                           "hash_siphash",
-                                          "key = \"000102030405060708090a0b0c0d0e0f\";", 0 };
+                                          "key = \"000102030405060708090a0b0c0d0e0f\";",
+                                          0 };
     json_t *all = json_object();
 
     fprintf(stderr, "bounded load\n");
@@ -196,8 +200,8 @@ int main(int argc, char **argv)
         }
     }
     keys_make(&keys, effort->keys);
-    json_t *out = json_pack("{s:b, s:o}", "quick", effort == &quick, "empty_call_ns",
-                            cost_floor(&keys, effort->pick));
+    json_t *out =
+        json_pack("{s:b, s:o}", "quick", effort == &quick, "empty_call_ns", cost_floor(&keys, effort->pick));
     json_object_set_new(out, "strategies", measure_all(effort, only, &keys));
     if (!only)
         json_object_set_new(out, "figures", measure_figures(effort));

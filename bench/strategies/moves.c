@@ -123,7 +123,8 @@ static void disturb(const struct subject *s, uint32_t n, const struct keys *keys
     for (uint32_t turn = 0; turn < VICTIMS; turn++) {
         uint32_t victim = victim_of(n, turn);
         struct strategy *strategy = subject_make(s);
-        struct table *all = subject_build(strategy, n, 0), *without = subject_build(strategy, n, victim), *again;
+        struct table *all = subject_build(strategy, n, 0), *without = subject_build(strategy, n, victim),
+                     *again;
         uint64_t digest = all->digest;
 
         table_release(all);

@@ -93,9 +93,11 @@ struct table *subject_build(struct strategy *s, uint32_t n, uint32_t without)
 
 static struct replica *make_replica(const struct lb_member *member, uint32_t index)
 {
-    struct replica_identity who = {
-        .name = member->key, .ring_name = member->key, .id = member->id, .weight = member->weight, .index = index
-    };
+    struct replica_identity who = { .name = member->key,
+                                    .ring_name = member->key,
+                                    .id = member->id,
+                                    .weight = member->weight,
+                                    .index = index };
     struct replica *made = replica_new(&who, 1);
 
     replica_set_ready(made, true);
