@@ -25,6 +25,7 @@
 #include "path/accept.h"
 #include "path/worker.h"
 #include "world/config.h"
+#include "world/quota.h"
 #include "world/shadow.h"
 #include "world/strategy.h"
 #include "world/vet.h"
@@ -132,6 +133,7 @@ struct program {
     unsigned n_workers;
     struct worker *workers[WORKERS_MAX];
     int *listeners; /* n_workers x listen.count */
+    struct quota *quota;
 };
 
 static unsigned count_workers(const struct config *config)
@@ -182,6 +184,7 @@ static uint64_t draw_seed(void)
 
 static bool make_workers(struct program *p, struct view *view)
 {
+    p->quota = quota_new(p->config->limits.addresses, draw_seed());
     size_t n = p->config->listen.count;
     for (unsigned i = 0; i < p->n_workers; i++) {
         struct worker_setup setup = { .number = i,
@@ -191,7 +194,8 @@ static bool make_workers(struct program *p, struct view *view)
                                       .listeners = p->listeners + i * n,
                                       .n_listeners = (unsigned)n,
                                       .seed = draw_seed(),
-                                      .spool = control_spool(p->control) };
+                                      .spool = control_spool(p->control),
+                                      .quota = p->quota };
         p->workers[i] = worker_new(&setup);
         if (!p->workers[i] || worker_start(p->workers[i]) < 0) {
             log_error("cannot start worker %u: %s", i, strerror(errno));
@@ -253,6 +257,7 @@ static int run(struct vetting *vetting, const char *path)
         log_error("cannot open the access log %s: %s", p.config->log.access.path, strerror(errno));
     control_free(p.control);
     free(p.listeners);
+    quota_free(p.quota);
     config_release(p.config);
     return code;
 }

@@ -23,6 +23,8 @@
 
 #define BACKLOG           4096 /* the kernel cuts it to net.core.somaxconn */
 #define ACCEPTS_PER_EVENT 64   /* so that a flood of connections does not starve those that are there */
+#define TURNED_AWAY_MIN   64   /* clients being told 503 at a time, at least */
+#define TELL_EVERY_S      10   /* a pause for want of descriptors is logged no more often */
 
 /* ------------------------------------------------------------------ opening */
 
@@ -74,7 +76,27 @@ static uint32_t most_clients(const struct worker *w)
     return (w->config->limits.connections + w->n_workers - 1) / w->n_workers;
 }
 
-/* At a limit the kernel's queue holds the newcomers: they wait, they are not refused. */
+bool accept_is_full(const struct worker *w)
+{
+    return w->n_clients - w->n_turned_away >= most_clients(w);
+}
+
+/* Saying 503 takes a connection too: a sixteenth of limits.connections is there for that. */
+static bool may_turn_away(const struct worker *w)
+{
+    uint32_t most = most_clients(w) / 16;
+    return w->n_turned_away < (most < TURNED_AWAY_MIN ? TURNED_AWAY_MIN : most);
+}
+
+static void tell_pause(struct worker *w, int why)
+{
+    if (w->told_full_ns && w->now_ns - w->told_full_ns < TELL_EVERY_S * UINT64_C(1000000000))
+        return;
+    w->told_full_ns = w->now_ns;
+    log_warn("accept: %s; new clients wait until there is room", strerror(why));
+}
+
+/* The kernel's queue holds the newcomers: they wait, they are not refused. */
 static void pause_listener(struct listener *l)
 {
     if (l->paused)
@@ -101,8 +123,9 @@ static bool take_one(struct listener *l)
     if (errno == ECONNABORTED || errno == EINTR)
         return true;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        if (!l->paused)
-            log_warn("accept: %s; new clients wait until there is room", strerror(errno));
+        if (client_drop_idle(l->worker))
+            return true; /* its descriptor is free: once more */
+        tell_pause(l->worker, errno);
         pause_listener(l);
     }
     return false;
@@ -115,7 +138,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     struct listener *l = arg;
     worker_wake(l->worker);
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
-        if (l->worker->n_clients >= most_clients(l->worker)) {
+        if (!may_turn_away(l->worker)) {
             pause_listener(l);
             return;
         }
@@ -134,7 +157,7 @@ int accept_start(struct listener *l, struct worker *w, int fd)
 
 void accept_resume(struct worker *w)
 {
-    if (w->draining || w->n_clients >= most_clients(w))
+    if (w->draining || !may_turn_away(w))
         return;
     for (unsigned i = 0; i < w->n_listeners; i++) {
         struct listener *l = &w->listeners[i];

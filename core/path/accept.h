@@ -32,6 +32,9 @@ int accept_start(struct listener *l, struct worker *w, int fd);
 /* Tries again after a pause. */
 void accept_resume(struct worker *w);
 
+/* True while the worker has as many clients as limits.connections gives it. */
+bool accept_is_full(const struct worker *w);
+
 /* Takes what waits in the queue, then closes. */
 void accept_stop(struct worker *w);
 

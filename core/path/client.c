@@ -11,13 +11,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "path/accept.h"
 #include "path/exchange.h"
+#include "path/memory.h"
 #include "path/tally.h"
 #include "path/worker.h"
+#include "world/quota.h"
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
 /* ------------------------------------------------------------------ coming and going */
+
+/* Whether one client more may have its requests answered. */
+static bool admit(struct client *c)
+{
+    struct worker *w = c->worker;
+    uint32_t most = w->config->limits.connections_per_client;
+    if (accept_is_full(w) && !client_drop_idle(w)) {
+        tally_count(w, refused_full);
+        return false;
+    }
+    if (most == 0)
+        return true;
+    switch (quota_connect(w->quota, &c->peer.any, most, w->now_ns, &c->place)) {
+    case QUOTA_TAKEN: break;
+    case QUOTA_UNTRACKED: tally_count(w, untracked); break;
+    case QUOTA_FULL: tally_count(w, refused_client); return false;
+    }
+    return true;
+}
 
 void client_open(struct worker *w, int fd, const struct sockaddr *peer)
 {
@@ -34,10 +56,12 @@ void client_open(struct worker *w, int fd, const struct sockaddr *peer)
         slab_give(&w->client_slab, c);
         return;
     }
+    c->turned_away = !admit(c);
     list_push_back(&w->clients, &c->link);
     w->n_clients++;
+    w->n_turned_away += c->turned_away;
     tally_count(w, accepted);
-    worker_wait(w, &c->conn.deadline, DEADLINE_HEAD);
+    worker_wait(w, &c->conn.deadline, c->turned_away ? DEADLINE_LINGER : DEADLINE_HEAD);
 }
 
 void client_close(struct client *c)
@@ -52,6 +76,8 @@ void client_close(struct client *c)
     list_remove(&c->link);
     list_remove(&c->ready_link);
     w->n_clients--;
+    w->n_turned_away -= c->turned_away;
+    quota_disconnect(w->quota, c->place);
     tally_count(w, closed);
     slab_give(&w->client_slab, c);
     worker_client_gone(w);
@@ -85,6 +111,30 @@ static void start_lingering(struct client *c)
     linger(c);
 }
 
+/* ------------------------------------------------------------------ one too many */
+
+/* Something of its request has come, so that it waits for an answer: before that none would be expected. */
+static void turn_away(struct client *c)
+{
+    if (!c->conn.readable)
+        return;
+    exchange_turn_away(&c->conn, "too many connections");
+    start_lingering(c);
+}
+
+bool client_drop_idle(struct worker *w)
+{
+    struct link *idle = &w->deadlines.lists[DEADLINE_IDLE];
+    if (list_is_empty(idle))
+        return false;
+    struct client *c = LIST_OWNER(idle->next, struct client, conn.deadline.link);
+    if (c->exchange)
+        return false;
+    tally_count(w, idle_dropped);
+    client_close(c);
+    return true;
+}
+
 /* ------------------------------------------------------------------ requests */
 
 /* Pipelined bytes move to the front: spans of a head are offsets from its first byte. */
@@ -105,6 +155,12 @@ static bool has_bytes(struct client *c)
 static bool read_first(struct client *c, bool *open)
 {
     struct worker *w = c->worker;
+    if (!c->in && c->conn.readable && !memory_has_room_for_exchange(w)) {
+        tally_count(w, refused_memory);
+        exchange_turn_away(&c->conn, "no memory is left for more requests");
+        start_lingering(c);
+        return *open = false;
+    }
     if (!c->in)
         c->in = buffer_take(&w->buffer_slab);
     c->in->start = c->in->end = 0;
@@ -152,6 +208,10 @@ void client_run(struct client *c)
     bool open = true;
     if (c->lingering) {
         linger(c);
+        return;
+    }
+    if (c->turned_away) {
+        turn_away(c);
         return;
     }
     while (open) {

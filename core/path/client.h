@@ -32,6 +32,8 @@ struct client {
     struct link ready_link;    /* in worker->ready: has work left from this turn */
     uint32_t requests;         /* begun on this connection */
     bool lingering;
+    bool turned_away; /* one too many: its first request is answered 503, unread */
+    uint64_t place;   /* of its address in worker->quota; 0: not counted there */
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
@@ -50,6 +52,9 @@ void client_run_later(struct client *c);
 
 /* The deadline ran out. */
 void client_expired(struct client *c, enum deadline_class class);
+
+/* Closes the connection that has been idle between two requests for longest. False: there is none. */
+bool client_drop_idle(struct worker *w);
 
 /* Drain: closes it when it is idle; else it closes after what it does now. */
 void client_drain(struct client *c);

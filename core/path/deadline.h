@@ -27,6 +27,7 @@ enum deadline_class {
     DEADLINE_IDLE,          /* the next request on a kept connection */
     DEADLINE_LINGER,        /* the client's last bytes before close */
     DEADLINE_UPSTREAM_IDLE, /* an idle socket to a replica */
+    DEADLINE_PACE,          /* a window of limits.min_rate; of an exchange, beside its client's deadline */
     DEADLINE_CLASSES
 };
 

@@ -19,6 +19,7 @@
 #include "path/tally.h"
 #include "path/upstream.h"
 #include "path/worker.h"
+#include "world/quota.h"
 #include "world/replica.h"
 #include "world/strategy.h"
 
@@ -86,6 +87,7 @@ struct exchange *exchange_begin(struct client *client)
                (uint16_t)w->config->limits.target);
     relay_start(&x->upward, &client->conn, NULL, &w->relay_means);
     relay_start(&x->downward, NULL, &client->conn, &w->relay_means);
+    deadline_init(&x->pace);
     w->n_exchanges++;
     return x;
 }
@@ -112,6 +114,7 @@ enum step_result exchange_go(struct exchange *x, enum exchange_step step)
 
 enum step_result exchange_wait(struct exchange *x, enum deadline_class class)
 {
+    deadline_disarm(&x->worker->deadlines, &x->pace);
     worker_wait(x->worker, &x->client->conn.deadline, class);
     return STEP_PARKED;
 }
@@ -163,6 +166,30 @@ static bool may_keep_alive(const struct exchange *x)
     return head_keeps_alive(&x->request) && !w->draining && (most == 0 || x->client->requests < most);
 }
 
+/* limits.rate and limits.rate_total; control routes count too. *wait_ns: until it would be within them. */
+static bool is_within_rate(struct exchange *x, uint64_t *wait_ns)
+{
+    struct worker *w = x->worker;
+    const struct config *c = w->config;
+    enum quota_result mine = QUOTA_TAKEN, all = QUOTA_TAKEN;
+    if (c->limits.rate)
+        mine = quota_request(w->quota, &x->client->peer.any,
+                             (struct quota_rate){ c->limits.rate, c->limits.burst }, w->now_ns, wait_ns);
+    if (mine == QUOTA_UNTRACKED)
+        tally_count(w, untracked);
+    if (c->limits.rate_total && mine != QUOTA_FULL)
+        all = quota_request_any(w->quota, (struct quota_rate){ c->limits.rate_total, c->limits.burst_total },
+                                w->now_ns, wait_ns);
+    return mine != QUOTA_FULL && all != QUOTA_FULL;
+}
+
+static enum step_result refuse_rate(struct exchange *x, uint64_t wait_ns)
+{
+    tally_count(x->worker, refused_rate);
+    x->retry_after_s = (uint32_t)(wait_ns / 1000000000) + 1;
+    return exchange_fail(x, 503, "too many requests");
+}
+
 static enum step_result head_is_whole(struct exchange *x)
 {
     struct worker *w = x->worker;
@@ -170,6 +197,9 @@ static enum step_result head_is_whole(struct exchange *x)
     x->request_framing = head_request_framing(&x->request);
     x->head_request = x->request.method_id == METHOD_HEAD;
     x->keep_alive = may_keep_alive(x);
+    uint64_t wait_ns = 0;
+    if ((w->config->limits.rate || w->config->limits.rate_total) && !is_within_rate(x, &wait_ns))
+        return refuse_rate(x, wait_ns);
     if (x->request.method_id == METHOD_CONNECT) {
         x->keep_alive = false; /* what follows may be meant for a tunnel: it is no request */
         return exchange_fail(x, 405, "CONNECT is not for a load balancer");
@@ -392,6 +422,8 @@ void exchange_end(struct exchange *x)
     relay_stop(&x->upward);
     relay_stop(&x->downward);
     buffer_give(&w->buffer_slab, &x->reply_in);
+    deadline_disarm(&w->deadlines, &x->pace);
+    w->call_bytes -= x->call_kept;
     free(x->call_body);
     free(x->answer);
     w->n_exchanges--;

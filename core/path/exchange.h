@@ -12,6 +12,7 @@
  *
  * exchange.c            the driver, READ_HEAD to PICK, FINISH
  * exchange_attempt.c    one try on one replica: CONNECT to RELAY, and what becomes of a failed one
+ * exchange_pace.c       clients that are too slow
  * exchange_answer.c     what the balancer says itself: ANSWER; and control routes: CALL
  */
 #ifndef PATH_EXCHANGE_H
@@ -133,6 +134,14 @@ struct exchange {
     char own_text[256];
 
     struct access_note note;
+    uint64_t call_kept; /* counts in worker->call_bytes */
+
+    /* limits.min_rate: exchange_pace.c */
+    struct deadline pace;
+    uint64_t pace_moved; /* when the window began */
+    bool pace_out;       /* it reads from us; else it sends */
+
+    uint32_t retry_after_s; /* of a 503; 0: one second */
 
     struct head_field *request_fields, *reply_fields; /* behind the struct */
 };
@@ -145,6 +154,11 @@ enum step_result exchange_run(struct exchange *x);
 
 /* The deadline it waited for has passed; to be followed by exchange_run. */
 void exchange_expired(struct exchange *x, enum deadline_class class);
+
+struct conn;
+/* 503 with Retry-After, and that the connection ends, to a client for which nothing else can be done: the request was not
+ * even looked at. What does not fit into the socket at once is not sent. */
+void exchange_turn_away(struct conn *to, const char *sentence);
 
 /* Control's answer; to be followed by exchange_run. Takes the letter over. */
 void exchange_answered(struct exchange *x, struct letter_answer *answer);
@@ -163,6 +177,9 @@ enum step_result exchange_go(struct exchange *x, enum exchange_step step);
 /* Answers with an error of our own: {"message":"<Error> SENTENCE","status":"failure"}. After a byte of a
  * reply has gone out it can only close. */
 enum step_result exchange_fail(struct exchange *x, int status, const char *sentence);
+
+/* It needs more than limits.memory_mib leaves: 503, or closed. */
+enum step_result exchange_no_memory(struct exchange *x);
 
 /* Ends the exchange by closing the client connection at once. */
 enum step_result exchange_abort(struct exchange *x);
@@ -187,6 +204,13 @@ bool exchange_body_is_read(const struct exchange *x);
 
 /* Waits for an event, at most as long as the class allows. */
 enum step_result exchange_wait(struct exchange *x, enum deadline_class class);
+
+/* The same while the client alone is waited for: out, until it has read; else until it has sent. It must keep
+ * limits.min_rate meanwhile. */
+enum step_result exchange_wait_for_client(struct exchange *x, enum deadline_class class, bool out);
+
+/* Such a window is over. The exchange, and its client, may be gone afterwards. */
+void exchange_pace_expired(struct exchange *x);
 
 #define STEP_DECLARE(name_, function_, text_) enum step_result function_(struct exchange *x);
 EXCHANGE_STEPS(STEP_DECLARE)

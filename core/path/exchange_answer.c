@@ -16,6 +16,7 @@
 #include "path/client.h"
 #include "path/exchange.h"
 #include "path/forward.h"
+#include "path/memory.h"
 #include "path/route.h"
 #include "path/tally.h"
 #include "path/upstream.h"
@@ -51,6 +52,19 @@ static enum step_result begin_answer(struct exchange *x, const struct own *own)
     return exchange_go(x, STEP_ANSWER);
 }
 
+#define ERROR_JSON "{\"message\":\"<Error> %s\",\"status\":\"failure\"}"
+
+void exchange_turn_away(struct conn *to, const char *sentence)
+{
+    char head[512], body[256];
+    int n = snprintf(body, sizeof body, ERROR_JSON, sentence);
+    struct forward_own f = {
+        .status = 503, .content_type = "application/json", .retry_after_s = 1, .body_len = (size_t)n
+    };
+    struct iovec parts[] = { { head, forward_write_own(&f, head, sizeof head) }, { body, (size_t)n } };
+    conn_write(to, parts, 2); /* whatever comes of it: the connection ends */
+}
+
 enum step_result exchange_fail(struct exchange *x, int status, const char *sentence)
 {
     exchange_drop_attempt(x, false);
@@ -60,15 +74,23 @@ enum step_result exchange_fail(struct exchange *x, int status, const char *sente
         return exchange_abort(x);
     }
     tally_count(x->worker, own_answers);
-    int n = snprintf(x->own_text, sizeof x->own_text, "{\"message\":\"<Error> %s\",\"status\":\"failure\"}",
-                     sentence);
+    int n = snprintf(x->own_text, sizeof x->own_text, ERROR_JSON, sentence);
     struct own own = { .status = status,
-                       .retry_after_s = status == 503 ? 1 : 0,
+                       .retry_after_s = status != 503      ? 0
+                                        : x->retry_after_s ? (int)x->retry_after_s
+                                                           : 1,
                        .content_type = "application/json",
                        .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH" : "",
                        .body = x->own_text,
                        .len = (size_t)n };
     return begin_answer(x, &own);
+}
+
+enum step_result exchange_no_memory(struct exchange *x)
+{
+    tally_count(x->worker, refused_memory);
+    x->keep_alive = false;
+    return exchange_fail(x, 503, "no memory is left for more requests");
 }
 
 static struct iovec *rest_of(const struct exchange *x, struct iovec parts[2], int *n)
@@ -102,7 +124,7 @@ enum step_result exchange_answer(struct exchange *x)
     int n;
     for (rest_of(x, parts, &n); n > 0; rest_of(x, parts, &n)) {
         if (!to->writable)
-            return exchange_wait(x, DEADLINE_RELAY);
+            return exchange_wait_for_client(x, DEADLINE_RELAY, true);
         long moved = conn_write(to, parts, n);
         if (moved < 0) {
             tally_count(x->worker, client_gone);
@@ -124,6 +146,19 @@ static enum step_result say_continue(struct exchange *x)
     return relay_flush(&x->downward) == RELAY_SINK_FAILED ? exchange_abort(x) : STEP_MORE;
 }
 
+/* The body, and its copy in the letter, are counted at once at the size they may have. */
+static bool keep_room(struct exchange *x)
+{
+    struct worker *w = x->worker;
+    uint64_t most =
+        x->request_framing == FRAMING_LENGTH ? x->request.content_length : w->config->limits.control_body;
+    if (!memory_has_room(w, 2 * most, 0))
+        return false;
+    x->call_kept = 2 * most;
+    w->call_bytes += x->call_kept;
+    return true;
+}
+
 static enum step_result begin_call(struct exchange *x)
 {
     struct client *c = x->client;
@@ -136,6 +171,8 @@ static enum step_result begin_call(struct exchange *x)
     if (x->request_framing == FRAMING_LENGTH &&
         x->request.content_length > x->worker->config->limits.control_body)
         return exchange_fail(x, 413, "request body too large for a control route");
+    if (!keep_room(x))
+        return exchange_no_memory(x);
     if (x->request.expect_continue && buffer_used(c->in) == 0)
         return say_continue(x);
     return STEP_MORE;
@@ -204,7 +241,7 @@ static enum step_result read_call(struct exchange *x)
             return STEP_MORE;
         }
         if (!c->conn.readable)
-            return exchange_wait(x, DEADLINE_BODY);
+            return exchange_wait_for_client(x, DEADLINE_BODY, false);
         c->in->start = c->in->end = x->head_len;
         long n = conn_read(&c->conn, c->in->bytes + c->in->end, buffer_room(c->in));
         if (n < 0) {
@@ -255,6 +292,7 @@ static enum step_result park(struct exchange *x)
     struct worker *w = x->worker;
     struct letter_call *call = write_letter(x);
     deadline_disarm(&w->deadlines, &x->client->conn.deadline);
+    deadline_disarm(&w->deadlines, &x->pace);
     worker_park(w, x, &call->parked);
     x->parked = true;
     x->parked_slot = call->parked.slot;

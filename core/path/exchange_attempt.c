@@ -13,6 +13,7 @@
 #include "path/client.h"
 #include "path/exchange.h"
 #include "path/forward.h"
+#include "path/memory.h"
 #include "path/pick.h"
 #include "path/tally.h"
 #include "path/upstream.h"
@@ -250,6 +251,10 @@ static bool push_request(struct exchange *x, enum deadline_class *class, enum st
 {
     if (x->upward_done || x->upward_broken)
         return true;
+    if (relay_needs_buffer(&x->upward) && !memory_has_room(x->worker, 0, 2)) {
+        *out = exchange_no_memory(x);
+        return false;
+    }
     switch (relay_pump(&x->upward, x->worker->config->limits.turn_bytes)) {
     case RELAY_DONE: x->upward_done = true; return true;
     case RELAY_READ: *class = DEADLINE_BODY; return true;
@@ -275,10 +280,18 @@ static bool push_request(struct exchange *x, enum deadline_class *class, enum st
     return false;
 }
 
+/* BODY: for the client; anything else: for the replica. */
+static enum step_result wait_in_send(struct exchange *x, enum deadline_class class)
+{
+    return class == DEADLINE_BODY ? exchange_wait_for_client(x, class, false) : exchange_wait(x, class);
+}
+
 enum step_result exchange_send(struct exchange *x)
 {
     enum deadline_class class = DEADLINE_REPLY;
     enum step_result out = STEP_PARKED;
+    if (!x->upward_begun && !memory_has_room(x->worker, 0, 1))
+        return exchange_no_memory(x);
     if (!x->upward_begun && !begin_request(x)) {
         exchange_drop_attempt(x, false);
         return exchange_fail(x, 431, "head too large to pass on");
@@ -287,7 +300,7 @@ enum step_result exchange_send(struct exchange *x)
         return out;
     if (x->upward_done || x->up->conn.readable)
         return exchange_go(x, STEP_REPLY_HEAD);
-    return exchange_wait(x, class);
+    return wait_in_send(x, class);
 }
 
 /* ------------------------------------------------------------------ REPLY_HEAD */
@@ -408,7 +421,7 @@ static enum step_result wait_for_reply(struct exchange *x, enum deadline_class c
         tally_count(x->worker, client_gone);
         return exchange_abort(x);
     }
-    return exchange_wait(x, class);
+    return wait_in_send(x, class);
 }
 
 enum step_result exchange_reply_head(struct exchange *x)
@@ -478,8 +491,10 @@ enum step_result exchange_relay(struct exchange *x)
     switch (relay_pump(&x->downward, x->worker->config->limits.turn_bytes)) {
     case RELAY_DONE: exchange_drop_attempt(x, is_clean(x)); return exchange_go(x, STEP_FINISH);
     case RELAY_TURN: client_run_later(x->client); return exchange_wait(x, DEADLINE_RELAY);
+    case RELAY_WRITE: return exchange_wait_for_client(x, DEADLINE_RELAY, true);
     case RELAY_READ:
-    case RELAY_WRITE: return exchange_wait(x, DEADLINE_RELAY);
+        return class == DEADLINE_BODY ? exchange_wait_for_client(x, DEADLINE_RELAY, false)
+                                      : exchange_wait(x, DEADLINE_RELAY);
     case RELAY_SINK_FAILED: tally_count(x->worker, client_gone); return exchange_abort(x);
     case RELAY_MALFORMED: return cut_short(x, "malformed chunk");
     case RELAY_SOURCE_END:

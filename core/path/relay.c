@@ -340,6 +340,11 @@ enum relay_result relay_pump(struct relay *r, uint32_t budget)
     }
 }
 
+bool relay_needs_buffer(const struct relay *r)
+{
+    return !r->ended && (!r->in || (r->in == r->kept && buffer_room(r->in) == 0));
+}
+
 uint32_t relay_surplus(const struct relay *r)
 {
     return r->in ? buffer_used(r->in) : 0;

@@ -83,6 +83,9 @@ struct buffer *relay_out(struct relay *r);
 /* Moves what can be moved, at most about `budget` bytes. */
 enum relay_result relay_pump(struct relay *r, uint32_t budget);
 
+/* Going on may take buffers that it does not have yet: two at most. */
+bool relay_needs_buffer(const struct relay *r);
+
 /* Writes what waits in out, nothing else (an interim reply). DONE, WRITE or SINK_FAILED. */
 enum relay_result relay_flush(struct relay *r);
 

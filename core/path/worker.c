@@ -79,6 +79,7 @@ static void run_view(struct worker *w, struct view *view)
     w->relay_means.most_pipes = view->config->limits.pipes;
     w->relay_means.splice_min = view->config->limits.splice_min;
     access_apply(&w->access, view->config);
+    w->memory_most = ((uint64_t)view->config->limits.memory_mib << 20) / w->n_workers;
     if (before)
         worker_release_view(w, before);
 }
@@ -230,6 +231,7 @@ static uint32_t limit_of(const struct worker *w, enum deadline_class class)
     case DEADLINE_RELAY: return c->timeouts.relay;
     case DEADLINE_IDLE: return c->timeouts.idle;
     case DEADLINE_LINGER: return c->timeouts.linger;
+    case DEADLINE_PACE: return c->limits.min_rate_ms;
     case DEADLINE_UPSTREAM_IDLE:
     case DEADLINE_CLASSES: break;
     }
@@ -241,7 +243,9 @@ static void expire(struct worker *w, enum deadline_class class)
     struct deadline *d;
     while ((d = deadline_expired(&w->deadlines, class, limit_of(w, class), w->now_ns))) {
         struct conn *conn = LIST_OWNER(&d->link, struct conn, deadline.link);
-        if (class == DEADLINE_UPSTREAM_IDLE)
+        if (class == DEADLINE_PACE)
+            exchange_pace_expired(LIST_OWNER(&d->link, struct exchange, pace.link));
+        else if (class == DEADLINE_UPSTREAM_IDLE)
             upstream_expired(LIST_OWNER(conn, struct upstream, conn));
         else
             client_expired(LIST_OWNER(conn, struct client, conn), class);
@@ -356,6 +360,7 @@ struct worker *worker_new(const struct worker_setup *setup)
     w->n_workers = setup->n_workers;
     w->control = setup->control;
     w->random = setup->seed;
+    w->quota = setup->quota;
     w->free_parked = PARKED_NONE;
     list_init(&w->views);
     list_init(&w->clients);

@@ -54,6 +54,7 @@ struct worker {
     struct mailbox *control;
     struct event mail_event, tick_event;
     bool ticking, draining, drained_told, stopping;
+    uint64_t told_full_ns; /* when the log last said that accepting pauses */
 
     /* the world */
     struct held_view *now; /* in force */
@@ -65,8 +66,9 @@ struct worker {
     /* clients */
     struct listener *listeners;
     unsigned n_listeners;
-    struct link clients; /* of client.link */
-    uint32_t n_clients;
+    struct link clients;               /* of client.link */
+    uint32_t n_clients, n_turned_away; /* the latter are among the former */
+    struct quota *quota;
     struct link ready; /* of client.ready_link: have work left from this turn */
 
     /* replicas */
@@ -81,6 +83,8 @@ struct worker {
 
     struct deadlines deadlines;
     struct slab client_slab, exchange_slab, upstream_slab, buffer_slab;
+    uint64_t call_bytes;  /* kept for the bodies of control calls */
+    uint64_t memory_most; /* of limits.memory_mib: see memory.h */
     struct pipe_pool pipes;
     struct relay_means relay_means; /* the limits are those of now */
     uint16_t max_fields;            /* limits.headers at start */
@@ -101,6 +105,7 @@ struct worker_setup {
     unsigned n_listeners;
     uint64_t seed;       /* of its random state */
     struct spool *spool; /* of the access log; outlives the worker */
+    struct quota *quota; /* what client addresses take; outlives it too */
 };
 
 /* NULL with errno. The thread does not run yet. */

@@ -160,7 +160,13 @@ struct config {
         uint32_t turn_bytes;              /* bytes one relay moves in one turn of the loop */
         uint64_t splice_min;              /* bytes from which on a body is spliced; 0: never */
         uint32_t pipes;                   /* open at once a worker, for splicing */
-        uint32_t connections;             /* clients at once, all workers together */
+        uint32_t connections;             /* clients at once, all workers together: 503 beyond */
+        uint32_t connections_per_client;  /* of one address; 0: any */
+        uint32_t rate, burst;             /* requests a second of one address; 0: any */
+        uint32_t rate_total, burst_total; /* of all of them; 0: any */
+        uint32_t addresses;               /* clients that are told apart; not reloadable */
+        uint32_t memory_mib;              /* of requests under way, all workers together: 503 beyond */
+        uint32_t min_rate, min_rate_ms;   /* bytes a second of a client that is waited for, over so long */
         uint32_t requests_per_connection; /* 0: any */
         uint32_t history;                 /* request ids kept a replica */
     } limits;

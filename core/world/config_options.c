@@ -285,7 +285,28 @@ const struct config_option config_options[] = {
     { INTEGER(limits.pipes, 0, 100000, "256"),
       .help = "Bodies a worker may splice at once; two descriptors each, more are copied." },
     { INTEGER(limits.connections, 1, 1000000, "10000"),
-      .help = "Clients connected at once; more are refused." },
+      .help = "Clients connected at once: idle ones make room for more, or else these are answered 503." },
+    { INTEGER(limits.connections_per_client, 0, 1000000, "0"),
+      .help =
+          "The same of one address (IPv6: of a /64), over all workers; those open before it was set do not count. 0: any." },
+    { INTEGER(limits.rate, 0, 1000000, "0"), .unit = "a second",
+      .help = "Requests of one address, over all workers: then 503 with Retry-After. 0: any." },
+    { INTEGER(limits.burst, 1, 1000000, "50"),
+      .help = "So many at once are within limits.rate; who was quiet gets them back at that rate." },
+    { INTEGER(limits.rate_total, 0, 1000000, "0"), .unit = "a second",
+      .help = "Requests of all clients together: then 503 with Retry-After. 0: any." },
+    { INTEGER(limits.burst_total, 1, 1000000, "1000"), .help = "The same for limits.rate_total." },
+    { INTEGER(limits.addresses, 64, 1 << 24, "65536"), .when = CONFIG_AT_RESTART,
+      .help =
+          "Addresses that are told apart, 16 bytes each. Beyond it the longest quiet one is forgotten; one that finds no "
+          "place is not limited." },
+    { INTEGER(limits.memory_mib, 16, 1048576, "1024"), .unit = "MiB",
+      .help =
+          "What connections and requests under way may take, each worker an equal part: then 503 with Retry-After." },
+    { INTEGER(limits.min_rate, 0, 1 << 30, "100"), .unit = "bytes a second",
+      .help =
+          "Slower clients are ended, as long as a body or their reading is waited for: 408, or closed. 0: no rule." },
+    { MS(limits.min_rate_ms, 100, DAY_MS, "30000"), .help = "What limits.min_rate is measured over." },
     { INTEGER(limits.requests_per_connection, 0, INT32_MAX, "0"),
       .help = "After so many a client's connection is closed. 0: any." },
     { INTEGER(limits.history, 0, 1000000, "16384"),

@@ -30,20 +30,27 @@
     COUNTER(bytes_down, "bytes received from it")
 
 /* Counters of a worker. */
-#define WORKER_COUNTERS(COUNTER)                                        \
-    COUNTER(accepted, "client connections accepted")                    \
-    COUNTER(closed, "client connections closed")                        \
-    COUNTER(requests, "requests whose head was read")                   \
-    COUNTER(control_calls, "requests for a control route")              \
-    COUNTER(replies, "replies finished")                                \
-    COUNTER(own_answers, "error answers made by the balancer")          \
-    COUNTER(retries, "attempts after the first")                        \
-    COUNTER(no_replica, "requests answered 503: nobody ready")          \
-    COUNTER(client_gone, "exchanges ended by their client")             \
-    COUNTER(cut_bodies, "replies cut short by their replica")           \
-    COUNTER(timeouts, "phases that took too long")                      \
-    COUNTER(access_lost, "access log lines lost: the disk is too slow") \
-    COUNTER(refused_clients, "connections refused at limits.connections or for want of descriptors")
+#define WORKER_COUNTERS(COUNTER)                                                                        \
+    COUNTER(accepted, "client connections accepted")                                                    \
+    COUNTER(closed, "client connections closed")                                                        \
+    COUNTER(requests, "requests whose head was read")                                                   \
+    COUNTER(control_calls, "requests for a control route")                                              \
+    COUNTER(replies, "replies finished")                                                                \
+    COUNTER(own_answers, "error answers made by the balancer")                                          \
+    COUNTER(retries, "attempts after the first")                                                        \
+    COUNTER(no_replica, "requests answered 503: nobody ready")                                          \
+    COUNTER(client_gone, "exchanges ended by their client")                                             \
+    COUNTER(cut_bodies, "replies cut short by their replica")                                           \
+    COUNTER(timeouts, "phases that took too long")                                                      \
+    COUNTER(access_lost, "access log lines lost: the disk is too slow")                                 \
+    COUNTER(refused_full, "connections answered 503 at limits.connections")                             \
+    COUNTER(refused_client, "connections answered 503 at limits.connections_per_client")                \
+    COUNTER(refused_rate, "requests answered 503 at limits.rate or limits.rate_total")                  \
+    COUNTER(refused_memory, "requests answered 503 at limits.memory_mib")                               \
+    COUNTER(untracked, "connections and requests of addresses for which limits.addresses had no place") \
+    COUNTER(idle_dropped, "idle connections closed to make room for new ones")                          \
+    COUNTER(too_slow, "clients ended below limits.min_rate")                                            \
+    COUNTER(refused_clients, "pauses of accepting, for want of descriptors or of room to say 503")
 
 #define STATS_FIELD(name_, help_) _Atomic uint64_t name_;
 struct replica_counters {
