@@ -13,5 +13,10 @@
 #define LAB_CMD_H
 
 int cmd_load(int argc, char **argv);
+int cmd_a1(int argc, char **argv);
+int cmd_a2(int argc, char **argv);
+int cmd_a3(int argc, char **argv);
+int cmd_a4(int argc, char **argv);
+int cmd_all(int argc, char **argv);
 
 #endif

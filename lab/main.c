@@ -22,6 +22,15 @@ static const struct command {
 } commands[] = {
     { "load", cmd_load, "load [URL] [--requests N | --seconds S] [--concurrency N | --rate N]",
       "sends requests and counts who answered, how, and when" },
+    { "a1", cmd_a1, "a1 [--url URL | --spawn]",
+      "A-1: 10,000 requests over the replicas there are: who gets how many" },
+    { "a2", cmd_a2, "a2 [--url URL | --spawn]",
+      "A-2: N from 2 to 6 through /add and /rm: how even, and which keys move" },
+    { "a3", cmd_a3, "a3 [--url URL | --spawn]",
+      "A-3: every endpoint; then replicas are killed, paused and hung under load" },
+    { "a4", cmd_a4, "a4 [--url URL --conf FILE | --spawn] [--strategies A,B]",
+      "A-4: A-1 and A-2 for every strategy" },
+    { "all", cmd_all, "all [--url URL --conf FILE | --spawn]", "the four of them, one after the other" },
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
