@@ -160,6 +160,7 @@ static bool add_predictions(struct a4 *a, json_t *row)
     for (int i = 0; i < 3 && three.keyed; i++)
         json_array_append_new(shares, json_real(three.shares[i]));
     json_object_set_new(row, "expected_shares_3", shares);
+    put_known(row, "bounded_load", three.bounded_load);
     return true;
 }
 

@@ -18,5 +18,7 @@ int cmd_a2(int argc, char **argv);
 int cmd_a3(int argc, char **argv);
 int cmd_a4(int argc, char **argv);
 int cmd_all(int argc, char **argv);
+int cmd_accept(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 
 #endif

@@ -99,6 +99,8 @@ bool ring_predict(const char *conf, uint32_t n, struct prediction *out)
     uint64_t counts[MEMBERS_MAX] = { 0 }, most = 0;
     *out = (struct prediction){ 0 };
     bool opened = open_strategy(&a, conf, n);
+    if (opened)
+        out->bounded_load = (double)a.config->strategy.bounded_load / 1000;
     if (opened && (a.strategy->caps & LB_CAP_KEYED)) {
         for (uint32_t id = FIRST_ID; id < FIRST_ID + IDS; id++) {
             char text[16];
@@ -187,30 +189,32 @@ static uint32_t owner_of(const struct asked *a, uint64_t slot)
 
 static json_t *draw(struct asked *a, uint64_t slots, struct out *o, const char *name)
 {
-    uint32_t drawn = slots < DRAWN_MAX ? (uint32_t)slots : DRAWN_MAX, reached = 0, nodes = 0;
-    bool *hit = mem_zero(drawn, sizeof *hit), *node = mem_zero(drawn, sizeof *node);
+    uint32_t drawn = slots < DRAWN_MAX ? (uint32_t)slots : DRAWN_MAX, reached = 0, nodes = 0, most = 0;
+    uint32_t *hits = mem_zero(drawn, sizeof *hits);
+    bool *node = mem_zero(drawn, sizeof *node);
     for (uint32_t k = 0; k < REACH_IDS; k++) {
         struct walk w;
         explain(a, FIRST_ID + k, &w);
-        hit[(uint32_t)((lb_u128)(w.slot % slots) * drawn / slots)] = true;
+        hits[(uint32_t)((lb_u128)(w.slot % slots) * drawn / slots)]++;
         if (w.has_node)
             node[(uint32_t)((lb_u128)(w.node_slot % slots) * drawn / slots)] = true;
     }
     FILE *f = out_file(o, name);
     if (f)
-        fputs("turn,slot,owner,reached,node_reached\n", f);
+        fputs("turn,slot,owner,keys,node_reached\n", f);
     for (uint32_t p = 0; f && p < drawn; p++) {
         uint64_t slot = (uint64_t)((lb_u128)p * slots / drawn);
-        fprintf(f, "%.6f,%llu,%u,%d,%d\n", (double)p / drawn, (unsigned long long)slot, owner_of(a, slot),
-                hit[p], node[p]);
-        reached += hit[p];
+        fprintf(f, "%.6f,%llu,%u,%u,%d\n", (double)p / drawn, (unsigned long long)slot, owner_of(a, slot),
+                hits[p], node[p]);
+        reached += hits[p] > 0;
+        most = hits[p] > most ? hits[p] : most;
         nodes += node[p];
     }
-    free(hit);
+    free(hits);
     free(node);
     if (!out_end(o, f, name))
         return NULL;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "slots", (json_int_t)slots, "drawn", (json_int_t)drawn,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "slots", (json_int_t)slots, "drawn", (json_int_t)drawn,
                      "reached", (json_int_t)reached, "nodes_reached", (json_int_t)nodes, "n",
                      (json_int_t)a->n);
 }
