@@ -20,5 +20,7 @@ int cmd_a4(int argc, char **argv);
 int cmd_all(int argc, char **argv);
 int cmd_accept(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_simulate(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 
 #endif

@@ -31,6 +31,10 @@ static const struct command {
     { "a4", cmd_a4, "a4 [--url URL --conf FILE | --spawn] [--strategies A,B]",
       "A-4: A-1 and A-2 for every strategy" },
     { "all", cmd_all, "all [--url URL --conf FILE | --spawn]", "the four of them, one after the other" },
+    { "simulate", cmd_simulate, "simulate [STRATEGY...] [--replicas N,...] [--keys RULE] [--count N]",
+      "keys through strategies without a network: balance, moved keys, load, speed, memory" },
+    { "replay", cmd_replay, "replay LOG [STRATEGY...] [--replicas N] [--key LIST]",
+      "the requests of a recorded log through strategies, and which would have balanced best" },
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
