@@ -37,8 +37,8 @@ static char **conf_directories(void)
     char **out = mem_zero(4, sizeof *out);
     char *program = config_path_program();
     out[0] = mem_text("conf");
-    out[1] = mem_format("%s/../share/ringmaster/conf", program);
-    out[2] = mem_text(RM_CONF_DIR);
+    out[1] = mem_format("%s/%s", program, RM_BIN_TO_CONF);
+    out[2] = mem_text(RM_SOURCE_DIR "/conf");
     free(program);
     return out;
 }
@@ -53,6 +53,8 @@ static void free_texts(char **texts)
 char *candidate_path(const char *name)
 {
     char *found = NULL;
+    if (strcmp(name, SHIPPED ".conf") == 0 && access(name, R_OK) != 0)
+        name = SHIPPED;
     if (strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".conf") == 0))
         return access(name, R_OK) == 0 ? mem_text(name) : NULL;
     char **directories = conf_directories();
