@@ -68,12 +68,23 @@ FILE *out_file(struct out *o, const char *name)
     return f;
 }
 
+/* What a row met before is only remembered as "an error": writing once more tells which. */
+static int find_error(FILE *f)
+{
+    clearerr(f);
+    errno = 0;
+    if (fputc('\n', f) == EOF || fflush(f) != 0)
+        return errno ? errno : EIO;
+    return EIO;
+}
+
 bool out_flush(struct out *o, FILE *f, const char *name)
 {
-    errno = 0;
-    if (!f || (fflush(f) == 0 && !ferror(f)))
-        return f != NULL;
-    return fail(o, name, errno ? errno : EIO);
+    if (!f)
+        return false;
+    if (ferror(f))
+        return fail(o, name, find_error(f));
+    return fflush(f) == 0 || fail(o, name, errno);
 }
 
 bool out_end(struct out *o, FILE *f, const char *name)

@@ -216,7 +216,7 @@ static json_t *draw(struct asked *a, uint64_t slots, struct out *o, const char *
         return NULL;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "slots", (json_int_t)slots, "drawn", (json_int_t)drawn,
                      "reached", (json_int_t)reached, "nodes_reached", (json_int_t)nodes, "n",
-                     (json_int_t)a->n);
+                     (json_int_t)a->n, "fullest_slot", (double)most / REACH_IDS);
 }
 
 json_t *ring_draw(const char *conf, uint32_t n, struct out *o, const char *name)

@@ -4,8 +4,6 @@ unset border
 unset tics
 unset grid
 set size ratio -1
-set xrange [-1.3:1.3]
-set yrange [-1.3:1.3]
 x(turn, r) = r * sin(2 * pi * turn)
 y(turn, r) = r * cos(2 * pi * turn)
 do for [kind in "svg png"] {
@@ -16,7 +14,10 @@ do for [kind in "svg png"] {
     unset key
     do for [i=1:words(names)] {
         file = "../a4/".word(names, i)."/ring.csv"
+        set autoscale
         stats file using 4 every ::1 nooutput
+        set xrange [-1.3:1.3]
+        set yrange [-1.3:1.3]
         share(keys) = keys / STATS_sum
         mark(keys) = share(keys) > 0.06 ? 0.45 : 0.03 + 7 * share(keys)
         set title titles[i] offset 0,-1
