@@ -163,6 +163,70 @@ static bool check_busy(struct accept *a)
     return done;
 }
 
+/* ------------------------------------------------------------------ the generator itself */
+
+enum { RIVAL_RUNS = 3, RIVAL_SECONDS = 2 };
+
+/* Requests a second by wrk, one thread; 0 when it is not installed. */
+static double ask_wrk(const struct accept *a)
+{
+    char line[256];
+    double rate = 0;
+    char *command = mem_format("wrk -t1 -c%u -d%ds '%s/request?request_id=132574' 2>/dev/null",
+                               (unsigned)a->e.concurrency, RIVAL_SECONDS, a->e.target.url);
+    fflush(NULL);
+    FILE *wrk = popen(command, "r");
+    while (wrk && fgets(line, sizeof line, wrk))
+        sscanf(line, "Requests/sec: %lf", &rate);
+    if (wrk)
+        pclose(wrk);
+    free(command);
+    return rate;
+}
+
+static bool ask_ourselves(struct accept *a, double *rate, double *cpu_us)
+{
+    struct load_plan plan = { .path = "/request?request_id=132574",
+                              .seconds = RIVAL_SECONDS,
+                              .concurrency = (unsigned)a->e.concurrency,
+                              .timeout_ms = (unsigned)a->e.timeout_ms };
+    struct load_result *r = mem_zero(1, sizeof *r);
+    char *host = NULL;
+    bool done = load_target(&plan, a->e.target.url, &host, NULL) && load_run(&plan, r) && load_failed(r) == 0;
+    *rate = done ? (double)r->sent / r->seconds : 0;
+    *cpu_us = done ? (r->cpu_user_s + r->cpu_sys_s) * 1e6 / (double)r->sent : 0;
+    load_result_free(r);
+    free(host);
+    free(r);
+    return done;
+}
+
+/* The generator must not be what is measured: at least half as fast as wrk at the same target, turn by turn. */
+static bool check_generator(struct accept *a)
+{
+    double ours[RIVAL_RUNS], theirs[RIVAL_RUNS], cpu[RIVAL_RUNS];
+    for (int k = 0; k < RIVAL_RUNS; k++) {
+        theirs[k] = ask_wrk(a);
+        if (theirs[k] <= 0) {
+            printf("     generator: wrk is not installed, so it is not compared\n");
+            return true;
+        }
+        if (!ask_ourselves(a, &ours[k], &cpu[k]))
+            return false;
+    }
+    double us = figures_median(ours, RIVAL_RUNS), wrk = figures_median(theirs, RIVAL_RUNS),
+           cost = figures_median(cpu, RIVAL_RUNS);
+    bool held = us >= wrk / 2;
+    a->held &= held;
+    printf(
+        "%-4s generator: %.0f requests a second, wrk %.0f: %.2f times (at least 0.5); %.1f us of processor time a "
+        "request (medians of %d, turn by turn)\n",
+        held ? "ok" : "NOT", us, wrk, us / wrk, cost, RIVAL_RUNS);
+    json_array_append_new(a->rows, json_pack("{s:s, s:f, s:f, s:f, s:b}", "strategy", "generator", "rate", us,
+                                             "wrk_rate", wrk, "cpu_us_a_request", cost, "held", held));
+    return true;
+}
+
 /* ------------------------------------------------------------------ the command */
 
 static bool run(struct accept *a)
@@ -170,7 +234,7 @@ static bool run(struct accept *a)
     bool whole = true;
     for (size_t i = 0; i < BOUNDS && whole && !load_is_interrupted(); i++)
         whole = check_counts(a, &bounds[i]);
-    return whole && !load_is_interrupted() && check_busy(a);
+    return whole && !load_is_interrupted() && check_generator(a) && check_busy(a);
 }
 
 int cmd_accept(int argc, char **argv)

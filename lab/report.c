@@ -358,4 +358,12 @@ void report_accept(struct page *p, const json_t *accept)
                 report_count(r, "n"), report_real(r, "in_flight_max_over_mean"),
                 report_real(r, "in_flight_above_mean"), report_real(r, "random_max_over_mean"),
                 report_real(r, "random_above_mean"));
+    json_array_foreach(json_object_get(accept, "rows"), i, r)
+        if (report_real(r, "wrk_rate") > 0)
+            page_text(
+                p,
+                "The load generator beside wrk (one thread each, the same target, turn by turn): %.0f and %.0f requests a "
+                "second, %.2f times; it uses %.1f us of processor time a request.",
+                report_real(r, "rate"), report_real(r, "wrk_rate"),
+                report_real(r, "rate") / report_real(r, "wrk_rate"), report_real(r, "cpu_us_a_request"));
 }
