@@ -14,7 +14,7 @@
 
 struct config;
 struct control;
-struct histogram;
+struct durations;
 struct mailbox;
 struct problems;
 struct vetting;
@@ -25,7 +25,7 @@ struct worker_counters;
 struct control_worker {
     struct mailbox *mailbox;
     const struct worker_counters *counters;
-    const struct histogram *steps; /* one for each name in step_names */
+    const struct durations *steps; /* one for each name in step_names */
 };
 
 /* Opens the base and the mailbox; reads nothing and starts nothing. config is retained; vetting is

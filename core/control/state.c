@@ -233,7 +233,7 @@ static json_t *render_workers(const struct routes *r)
 static json_t *render_quantile(const uint64_t *buckets, uint64_t count, double q)
 {
     uint64_t seen = 0;
-    for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++) {
+    for (unsigned b = 0; b < DURATIONS_BUCKETS; b++) {
         seen += buckets[b];
         if (count && (double)seen >= q * (double)count)
             return json_integer((json_int_t)(UINT64_C(2) << b));
@@ -243,14 +243,14 @@ static json_t *render_quantile(const uint64_t *buckets, uint64_t count, double q
 
 static json_t *render_step(const struct routes *r, size_t step)
 {
-    uint64_t buckets[HISTOGRAM_BUCKETS] = { 0 }, count = 0, sum_ns = 0;
+    uint64_t buckets[DURATIONS_BUCKETS] = { 0 }, count = 0, sum_ns = 0;
     for (unsigned i = 0; i < r->n_workers; i++) {
-        const struct histogram *h = &r->workers[i].steps[step];
+        const struct durations *h = &r->workers[i].steps[step];
         sum_ns += STATS_READ(h->sum_ns);
-        for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++)
+        for (unsigned b = 0; b < DURATIONS_BUCKETS; b++)
             buckets[b] += STATS_READ(h->count[b]);
     }
-    for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++)
+    for (unsigned b = 0; b < DURATIONS_BUCKETS; b++)
         count += buckets[b];
     json_t *out = json_object();
     put(out, "name", json_string(r->step_names[step]));

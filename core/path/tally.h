@@ -26,7 +26,7 @@
 /* A step took this long. */
 static inline void tally_step(struct worker *w, enum exchange_step step, uint64_t ns)
 {
-    histogram_add(&w->steps[step], ns);
+    durations_add(&w->steps[step], ns);
 }
 
 /* A final reply's head came: status class, latency, request id. Before any of it goes to the client, so that

@@ -93,7 +93,7 @@ struct worker {
 
     struct access_log access;
     struct worker_counters counters;
-    struct histogram steps[STEP_COUNT];
+    struct durations steps[STEP_COUNT];
     pthread_t thread;
 };
 

@@ -19,12 +19,12 @@
 
 #include "base/mem.h"
 
-void histogram_add(struct histogram *h, uint64_t ns)
+void durations_add(struct durations *h, uint64_t ns)
 {
     uint64_t us = ns / 1000;
     unsigned bucket = us < 2 ? 0 : 63u - (unsigned)__builtin_clzll(us);
-    if (bucket >= HISTOGRAM_BUCKETS)
-        bucket = HISTOGRAM_BUCKETS - 1;
+    if (bucket >= DURATIONS_BUCKETS)
+        bucket = DURATIONS_BUCKETS - 1;
     STATS_ADD(h->count[bucket], 1);
     STATS_ADD(h->sum_ns, ns);
 }

@@ -70,12 +70,12 @@ struct worker_counters {
 
 /* How long something took: bucket b counts durations of 2^b .. 2^(b+1) - 1 microseconds, bucket 0 also
  * those below. */
-#define HISTOGRAM_BUCKETS 32
-struct histogram {
-    _Atomic uint64_t count[HISTOGRAM_BUCKETS];
+#define DURATIONS_BUCKETS 32
+struct durations {
+    _Atomic uint64_t count[DURATIONS_BUCKETS];
     _Atomic uint64_t sum_ns;
 };
-void histogram_add(struct histogram *h, uint64_t ns); /* owner only */
+void durations_add(struct durations *h, uint64_t ns); /* owner only */
 
 /* The last request ids of a replica on one worker, in the order they were answered. */
 struct history_entry {

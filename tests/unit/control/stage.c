@@ -262,7 +262,7 @@ static void show(const struct problems *problems)
 
 static void open_publisher(struct stage *s)
 {
-    static const struct histogram none;
+    static const struct durations none;
     struct problems problems = { 0 };
     s->config = config_load(s->path, &problems);
     s->vetting = vetting_new(RM_BIN_DIR "/ringmaster");

@@ -279,7 +279,7 @@ static int open_house(void **state)
 /* Runs control with this script beside it; returns its exit code. */
 static int run(void *(*script)(void *))
 {
-    static const struct histogram steps[1];
+    static const struct durations steps[1];
     static const char *const names[] = { "READ_HEAD", NULL };
     struct control_worker reach[WORKERS];
     sigset_t all, before;

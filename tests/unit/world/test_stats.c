@@ -86,9 +86,9 @@ static void test_histogram(void **state)
         { UINT64_MAX, 31 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct histogram h = { 0 };
-        histogram_add(&h, rows[i].ns);
-        for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++)
+        struct durations h = { 0 };
+        durations_add(&h, rows[i].ns);
+        for (unsigned b = 0; b < DURATIONS_BUCKETS; b++)
             assert_int_equal(STATS_READ(h.count[b]), b == rows[i].bucket);
         assert_true(STATS_READ(h.sum_ns) == rows[i].ns);
     }
