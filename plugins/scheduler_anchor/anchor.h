@@ -83,4 +83,15 @@ static inline uint32_t anchor_next(const struct anchor_cell *cells, uint32_t buc
     return next;
 }
 
+/* The same, and bucket itself when it works; which of the two it is decides no branch. */
+static inline uint32_t anchor_next_blind(const struct anchor_cell *cells, uint32_t bucket, uint64_t random)
+{
+    uint32_t left = cells[bucket].left, removed = -(uint32_t)(left > 0); /* all bits, or none */
+    uint32_t next = (uint32_t)lb_scale(random, left), bound = left | ~removed;
+
+    while (cells[next].left >= bound) /* never, when bucket works */
+        next = cells[next].successor;
+    return (next & removed) | (bucket & ~removed);
+}
+
 #endif
