@@ -167,14 +167,14 @@ static int compare_rows(const void *a, const void *b)
     return (x->max_over_mean > y->max_over_mean) - (x->max_over_mean < y->max_over_mean);
 }
 
-static void print_cell(double value, int decimals)
+static void print_cell(double value, int width, int decimals)
 {
     if (isnan(value))
-        printf("%10s", "-");
+        printf("%*s", width, "-");
     else if (isinf(value))
-        printf("%10s", "endless");
+        printf("%*s", width, "endless");
     else
-        printf("%10.*f", decimals, value);
+        printf("%*.*f", width, decimals, value);
 }
 
 static void print_table(const struct replay *r)
@@ -187,18 +187,18 @@ static void print_table(const struct replay *r)
     printf("A perfect hash: max/mean %.4f.", r->floor);
     if (!isnan(r->recorded))
         printf(" As recorded, over %u replicas: %.4f.", r->keys.n_replicas, r->recorded);
-    printf("\n%-*s%10s%10s%10s%10s%10s%6s\n", width, "", "max/mean", "worst 10th", "dev %", "spread", "p99",
+    printf("\n%-*s%10s%12s%10s%10s%10s%6s\n", width, "", "max/mean", "worst 10th", "dev %", "spread", "p99",
            "key");
     for (uint32_t i = 0; i < r->n_rows; i++) {
         const struct verdict_row *row = &r->rows[i];
         if (row->refused)
             continue;
         printf("%-*s", width, row->strategy);
-        print_cell(row->max_over_mean, 4);
-        print_cell(row->worst_window, 4);
-        print_cell(row->deviation * 100, 2);
-        print_cell(row->spread, 2);
-        print_cell(row->p99, 2);
+        print_cell(row->max_over_mean, 10, 4);
+        print_cell(row->worst_window, 12, 4);
+        print_cell(row->deviation * 100, 10, 2);
+        print_cell(row->spread, 10, 2);
+        print_cell(row->p99, 10, 2);
         printf("%6s\n", row->keyed ? "yes" : "no");
     }
 }

@@ -27,7 +27,7 @@
 
 #define SIZES_MOST    32u
 #define REPLICAS_MOST 10000.0
-#define MOVES         200000u
+#define MOVES         1000000u
 #define ARRIVALS      200000u
 
 struct simulation {
@@ -252,8 +252,8 @@ int cmd_simulate(int argc, char **argv)
         { "seed", OPTION_NUMBER, &s.seed, "N", "of the keys and the load model (1)", 0, 1e18 },
         { "key", OPTION_TEXT, &s.sources, "LIST", "what a logged request is known by (query:request_id,path)",
           0, 0 },
-        { "moves", OPTION_NUMBER, &s.moves, "N", "requests asked again after a change; 0: no changes (200k)",
-          0, 1e9 },
+        { "moves", OPTION_NUMBER, &s.moves, "N", "requests asked again after a change; 0: no changes (1M)", 0,
+          1e9 },
         { "arrivals", OPTION_NUMBER, &s.arrivals, "N", "requests of the load model; 0: without it (200k)", 0,
           1e8 },
         { "load", OPTION_REAL, &s.load, "PART", "of what all replicas can do (0.8)", 0.01, 0.99 },
