@@ -29,6 +29,8 @@ struct draft {
     int64_t n;
     char **names;
     size_t n_names, room;
+    uint32_t *weights;
+    size_t n_weights;
     char *why;
     size_t why_size;
 };
@@ -88,6 +90,21 @@ static int add_name(struct draft *d, const char *name, size_t len)
     return 0;
 }
 
+#define WEIGHT_MAX 65535
+
+static int add_weight(struct draft *d, int64_t weight)
+{
+    if (d->kind == CHANGE_REMOVE)
+        return refuse(d, "weights are for /add");
+    if (weight < 1 || weight > WEIGHT_MAX)
+        return refuse(d, "a weight is 1 to %d, not %" PRId64, WEIGHT_MAX, weight);
+    if (d->n_weights == (size_t)d->max)
+        return refuse(d, "too many weights; at most %" PRId64 " (replicas.max)", d->max);
+    d->weights = mem_grow(d->weights, (d->n_weights + 1) * sizeof *d->weights);
+    d->weights[d->n_weights++] = (uint32_t)weight;
+    return 0;
+}
+
 /* ------------------------------------------------------------------ JSON */
 
 static int read_json_names(struct draft *d, const char *field, const json_t *list)
@@ -107,6 +124,21 @@ static int read_json_names(struct draft *d, const char *field, const json_t *lis
     return 0;
 }
 
+static int read_json_weights(struct draft *d, const json_t *list)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(list))
+        return refuse(d, "weights must be a list of whole numbers");
+    json_array_foreach(list, i, item) {
+        if (!json_is_integer(item))
+            return refuse(d, "weights must be a list of whole numbers");
+        if (add_weight(d, json_integer_value(item)))
+            return -1;
+    }
+    return 0;
+}
+
 static int read_json_field(struct draft *d, const char *field, const json_t *value)
 {
     if (strcmp(field, "n") == 0 || strcmp(field, "N") == 0)
@@ -114,7 +146,9 @@ static int read_json_field(struct draft *d, const char *field, const json_t *val
                                       : refuse(d, "n must be a whole number");
     if (strcmp(field, "hostnames") == 0 || strcmp(field, "replicas") == 0)
         return read_json_names(d, field, value);
-    return refuse(d, "an unknown field; the body may carry n and hostnames");
+    if (strcmp(field, "weights") == 0)
+        return read_json_weights(d, value);
+    return refuse(d, "an unknown field; the body may carry n, hostnames and, to /add, weights");
 }
 
 static int read_json(struct draft *d, const char *body, size_t len)
@@ -165,16 +199,20 @@ static ptrdiff_t decode(char *text, size_t len)
     return (ptrdiff_t)to;
 }
 
+/* -1: the text is no number. */
+static int64_t read_digits(const char *text, size_t len)
+{
+    int64_t n = len == 0 || len > 18 ? -1 : 0;
+    for (size_t i = 0; i < len && n >= 0; i++)
+        n = text[i] < '0' || text[i] > '9' ? -1 : n * 10 + (text[i] - '0');
+    return n;
+}
+
 static int read_form_n(struct draft *d, const char *text, size_t len)
 {
-    int64_t n = 0;
-    if (len == 0 || len > 18)
+    int64_t n = read_digits(text, len);
+    if (n < 0)
         return refuse(d, "n must be a whole number from 1 to %" PRId64, d->max);
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return refuse(d, "n must be a whole number from 1 to %" PRId64, d->max);
-        n = n * 10 + (text[i] - '0');
-    }
     return set_n(d, n);
 }
 
@@ -190,6 +228,7 @@ static bool is_field(const char *field, size_t len, const char *const *names)
 static int read_form_pair(struct draft *d, char *text, size_t len)
 {
     static const char *const counts[] = { "n", "N", NULL };
+    static const char *const weights[] = { "weight", "weights", NULL };
     static const char *const names[] = { "server_id", "hostname", "hostnames", NULL };
     char *equals = memchr(text, '=', len);
     size_t field_raw = equals ? (size_t)(equals - text) : len;
@@ -202,8 +241,11 @@ static int read_form_pair(struct draft *d, char *text, size_t len)
         return read_form_n(d, value, (size_t)value_len);
     if (is_field(text, (size_t)field_len, names))
         return add_name(d, value, (size_t)value_len);
+    if (is_field(text, (size_t)field_len, weights))
+        return add_weight(d, read_digits(value, (size_t)value_len));
     return refuse(
-        d, "an unknown field; a form may carry n, hostname and server_id, a JSON body n and hostnames");
+        d,
+        "an unknown field; a form may carry n, hostname, server_id and weight, a JSON body n, hostnames and weights");
 }
 
 static int read_form(struct draft *d, const char *body, size_t len)
@@ -230,6 +272,8 @@ static int judge(struct draft *d)
     if ((int64_t)d->n_names > d->n)
         return refuse(d, d->kind == CHANGE_ADD ? "Length of hostname list is more than newly added instances"
                                                : "Length of hostname list is more than removable instances");
+    if ((int64_t)d->n_weights > d->n)
+        return refuse(d, "Length of weight list is more than newly added instances");
     return 0;
 }
 
@@ -249,7 +293,11 @@ int change_read(enum change_kind kind, const char *body, size_t len, uint32_t ma
     int failed = len && *body == '{' ? read_json(&d, body, len) : read_form(&d, body, len);
     if (!failed)
         failed = judge(&d);
-    *out = (struct change){ .n = (uint32_t)d.n, .names = d.names, .n_names = d.n_names };
+    *out = (struct change){ .n = (uint32_t)d.n,
+                            .names = d.names,
+                            .n_names = d.n_names,
+                            .weights = d.weights,
+                            .n_weights = d.n_weights };
     if (failed)
         change_free(out);
     else if (!out->names)
@@ -262,5 +310,6 @@ void change_free(struct change *c)
     for (size_t i = 0; i < c->n_names; i++)
         free(c->names[i]);
     free(c->names);
+    free(c->weights);
     *c = (struct change){ 0 };
 }

@@ -16,9 +16,11 @@
 enum change_kind { CHANGE_ADD, CHANGE_REMOVE };
 
 struct change {
-    uint32_t n;     /* 1 to max */
-    char **names;   /* the first n_names of the n; valid names, as given; ends with NULL */
-    size_t n_names; /* at most n */
+    uint32_t n;        /* 1 to max */
+    char **names;      /* the first n_names of the n; valid names, as given; ends with NULL */
+    size_t n_names;    /* at most n */
+    uint32_t *weights; /* of the first n_weights of the n, in their order; the rest have none */
+    size_t n_weights;  /* at most n; 0 of a removal */
 };
 
 /* Reads body[0 .. len), of any Content-Type: JSON when the first byte that is no blank is '{', else a form;

@@ -415,6 +415,11 @@ static void note_drained(struct control *c)
         stop_workers(c);
 }
 
+static void note_failing(struct control *c, const struct letter_failing *letter)
+{
+    supervisor_failing(c->supervisor, letter->replica, letter->in_a_row, letter->are_errors);
+}
+
 static void read_letter(struct control *c, struct letter *letter)
 {
     switch ((enum message)letter->kind) {
@@ -426,6 +431,7 @@ static void read_letter(struct control *c, struct letter *letter)
     case MESSAGE_REFUSED:
         supervisor_refused(c->supervisor, ((struct letter_replica *)letter)->replica);
         break;
+    case MESSAGE_FAILING: note_failing(c, (struct letter_failing *)letter); break;
     case MESSAGE_DRAINED: note_drained(c); break;
     default:
         log_error("control received a letter of kind %d, which is none of its kinds", letter->kind);

@@ -34,7 +34,8 @@ static json_t *render_rotation(const struct routes *r)
     const struct view *view = publish_view(r->publish);
     json_t *names = json_array();
     for (size_t i = 0; i < n; i++)
-        if (rows[i].state == SUPERVISOR_READY && rows[i].replica && roster_index(view, rows[i].replica) >= 0)
+        if (supervisor_is_serving(rows[i].state) && rows[i].replica &&
+            roster_index(view, rows[i].replica) >= 0)
             json_array_append_new(names, json_any_text(rows[i].name));
     free(rows);
     json_t *message = json_object();
@@ -189,7 +190,7 @@ void membership_add(struct call *call)
         return;
     char why[256];
     int failed = supervisor_add(call->routes->supervisor, (const char *const *)change.names, change.n_names,
-                                change.n, add_done, call, why, sizeof why);
+                                change.n, change.weights, change.n_weights, add_done, call, why, sizeof why);
     change_free(&change);
     if (failed)
         call_fail(call, 400, "%s", why);

@@ -179,6 +179,8 @@ static json_t *render_replica(const struct routes *r, const struct supervisor_in
     put(out, "ordinal", row->ordinal ? json_integer(row->ordinal) : json_null());
     put_count(out, "restarts", row->restarts);
     put_count(out, "misses", row->misses);
+    put_count(out, "ejections", row->ejections);
+    put(out, "warmth", replica ? json_real(replica_warmth(replica, clock_now_ns()) / 1000.0) : json_null());
     put_count(out, "output_lines", row->output_lines);
     put_count(out, "output_dropped", row->output_dropped);
     put(out, "share", render_share(publish_view(r->publish), replica));

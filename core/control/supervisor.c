@@ -118,6 +118,7 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
         membership_file_listen(s->file, keep_on_saved, s);
     }
     evtimer_assign(&s->settle, base, settle, s);
+    outlier_open(s);
     change_first_rows(s);
     return s;
 }
@@ -129,6 +130,7 @@ void supervisor_apply(struct supervisor *s, struct config *next)
     s->config = next;
     s->health_ops->apply(s->health, next);
     s->spawner_ops->apply(s->spawner, next);
+    outlier_apply(s);
     if (!s->is_stopping) {
         change_apply(s, old);
     }
@@ -171,6 +173,7 @@ size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
             .ordinal = row->ordinal,
             .restarts = row->starts > 1 ? row->starts - 1 : 0,
             .misses = row->misses,
+            .ejections = row->ejections,
             .output_lines = figures.lines,
             .output_dropped = figures.dropped,
             .since_ns = row->since_ns,
@@ -252,6 +255,7 @@ void supervisor_close(struct supervisor *s)
     free_rows(&s->gone);
     change_close(s);
     keep_close(s);
+    outlier_close(s);
     event_del(&s->settle); /* freeing rows may have asked for one */
     s->spawner_ops->close(s->spawner);
     s->health_ops->close(s->health);

@@ -28,26 +28,29 @@ struct replica;
 struct supervisor;
 
 /* STATE(name, what it means) */
-#define SUPERVISOR_STATES(STATE)                                      \
-    STATE(STARTING, "started, no good heartbeat yet")                 \
-    STATE(READY, "in rotation")                                       \
-    STATE(SUSPECT, "out of rotation after misses, perhaps only busy") \
-    STATE(DRAINING, "leaving: no new requests, the running ones end") \
-    STATE(STOPPING, "told to exit")                                   \
-    STATE(BACKOFF, "dead; waiting before the next start")             \
+#define SUPERVISOR_STATES(STATE)                                                          \
+    STATE(STARTING, "started, no good heartbeat yet")                                     \
+    STATE(READY, "in rotation")                                                           \
+    STATE(SUSPECT, "out of rotation after misses, perhaps only busy")                     \
+    STATE(EJECTED, "out of rotation for a while: its answers are not as the others' are") \
+    STATE(TRIAL, "in rotation with few requests: the next failure ejects it again")       \
+    STATE(DRAINING, "leaving: no new requests, the running ones end")                     \
+    STATE(STOPPING, "told to exit")                                                       \
+    STATE(BACKOFF, "dead; waiting before the next start")                                 \
     STATE(GONE, "left; the row is about to be freed")
 
 /* EVENT(name, when) */
-#define SUPERVISOR_EVENTS(EVENT)                                 \
-    EVENT(STARTED, "the spawner has started it")                 \
-    EVENT(HEARTBEAT_OK, "a heartbeat was answered 200 in time")  \
-    EVENT(UNREADY, "health.unready_after misses in a row")       \
-    EVENT(DEAD, "health.dead_after misses in a row")             \
-    EVENT(REFUSED, "a connection to it was refused")             \
-    EVENT(IMPOSTOR, "another program has answered in its place") \
-    EVENT(EXITED, "it exited, or could not be started")          \
-    EVENT(TIMER, "the row's timer ran out")                      \
-    EVENT(DRAINED, "no worker uses it any more")                 \
+#define SUPERVISOR_EVENTS(EVENT)                                       \
+    EVENT(STARTED, "the spawner has started it")                       \
+    EVENT(HEARTBEAT_OK, "a heartbeat was answered 200 in time")        \
+    EVENT(UNREADY, "health.unready_after misses in a row")             \
+    EVENT(DEAD, "health.dead_after misses in a row")                   \
+    EVENT(REFUSED, "a connection to it was refused")                   \
+    EVENT(IMPOSTOR, "another program has answered in its place")       \
+    EVENT(OUTLIER, "too many failures, or far slower than the others") \
+    EVENT(EXITED, "it exited, or could not be started")                \
+    EVENT(TIMER, "the row's timer ran out")                            \
+    EVENT(DRAINED, "no worker uses it any more")                       \
     EVENT(WANT_LESS, "it is to be removed")
 
 enum supervisor_state {
@@ -103,6 +106,9 @@ void supervisor_forgotten(struct supervisor *s, struct replica *replica);
 /* A worker was refused a connection. replica may be one that has left already: then nothing happens. */
 void supervisor_refused(struct supervisor *s, struct replica *replica);
 
+/* A worker has seen many failures of it in a row. replica may be one that has left already. */
+void supervisor_failing(struct supervisor *s, struct replica *replica, uint32_t in_a_row, bool are_errors);
+
 /* ------------------------------------------------------------------ /add and /rm (CONTRACT 3, DECISIONS 20,
  * 27, 29, 30) */
 
@@ -116,11 +122,13 @@ struct supervisor_result {
 };
 typedef void (*supervisor_done_fn)(void *arg, const struct supervisor_result *result);
 
-/* n replicas, the first n_names of them called names[]; the rest get random names "S" + 4 digits. Returns 0,
+/* n replicas, the first n_names of them called names[]; the rest get random names "S" + 4 digits. weights are those of the
+ * first n_weights of them; the others have 1. Returns 0,
  * and done is called once later (never from inside); or -1 with a sentence in why, and nothing has changed. n
  * >= n_names, n > 0. */
 int supervisor_add(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
-                   supervisor_done_fn done, void *arg, char *why, size_t why_size);
+                   const uint32_t *weights, size_t n_weights, supervisor_done_fn done, void *arg, char *why,
+                   size_t why_size);
 
 /* The same for removal; the rest are random victims. done is called when every worker has switched; draining
  * goes on. */
@@ -137,6 +145,7 @@ struct supervisor_info {
     const char *label;             /* what its engine calls it; NULL: nothing */
     uint32_t ordinal;              /* 0: none */
     uint32_t restarts, misses;
+    uint32_t ejections;                    /* since it was last well for long */
     uint64_t output_lines, output_dropped; /* what it printed: into the log, left out */
     uint64_t since_ns;                     /* in this state since, monotonic */
 };
@@ -150,6 +159,7 @@ const struct replica *supervisor_find(const struct supervisor *s, const char *na
 
 uint32_t supervisor_wanted(const struct supervisor *s);
 uint64_t supervisor_ignored(const struct supervisor *s); /* events that met an unnamed cell */
+bool supervisor_is_serving(enum supervisor_state state); /* READY, or on TRIAL */
 const char *supervisor_state_name(enum supervisor_state state);
 const char *supervisor_driver(const struct supervisor *s);
 /* A sentence: why nothing can be started or stopped just now. NULL: all is well. */

@@ -30,6 +30,7 @@ struct change {
     struct row *
         *rows; /* of an addition; NULL where the row was freed. Of a removal: only while it is being made */
     char **names;      /* n, and a NULL; as they were asked for */
+    uint32_t *weights; /* n, of an addition; 0: none was given */
     char **skipped;    /* ends with a NULL */
     char *reason;      /* of is_timed_out; NULL: nobody knows */
     uint64_t stamp;    /* of a removal: the first rotation without its rows */
@@ -49,16 +50,23 @@ uint32_t change_count_living(const struct supervisor *s)
 
 /* ------------------------------------------------------------------ rows */
 
+static uint32_t configured_weight(const struct row *row)
+{
+    const struct config *config = row->owner->config;
+    bool is_named = row->ordinal && row->ordinal <= config->replicas.n_weights;
+    return is_named ? config->replicas.weights[row->ordinal - 1] : 1;
+}
+
 struct row *row_new(struct supervisor *s, const char *name)
 {
     struct row *row = mem_zero(1, sizeof *row);
     row->owner = s;
     row->state = SUPERVISOR_BACKOFF;
     row->since_ns = clock_now_ns();
-    row->weight = 1;
     row->position = ++s->positions;
     snprintf(row->name, sizeof row->name, "%s", name);
     name_identify(row);
+    row->weight = configured_weight(row);
     evtimer_assign(&row->timer, s->base, row_on_timer, row);
     list_push_back(&s->rows, &row->link);
     keep_note(s);
@@ -103,6 +111,7 @@ static void adopt(struct supervisor *s)
         snprintf(rows[i]->ring_name, sizeof rows[i]->ring_name, "%s", found[i].place.ring_name);
         rows[i]->id = found[i].place.id;
         rows[i]->ordinal = found[i].place.ordinal;
+        rows[i]->is_weighted = rows[i]->weight != found[i].place.weight;
         rows[i]->weight = found[i].place.weight;
     }
     for (size_t i = 0; i < n; i++) { /* what was found is valid until the first start */
@@ -235,11 +244,24 @@ void change_first_rows(struct supervisor *s)
     }
 }
 
+static void follow_weights(struct supervisor *s)
+{
+    for (struct row *row = row_first(s); row; row = row_after(row)) {
+        uint32_t weight = configured_weight(row);
+        if (!row->is_leaving && !row->is_weighted && weight != row->weight) {
+            row_reweigh(row, weight);
+        }
+    }
+}
+
 void change_apply(struct supervisor *s, const struct config *old)
 {
     if (!s->spawner_ops->can_start) {
         apply_members(s, old);
-    } else if (s->config->replicas.count != old->replicas.count) {
+        return;
+    }
+    follow_weights(s);
+    if (s->config->replicas.count != old->replicas.count) {
         follow_count(s);
     }
 }
@@ -262,6 +284,7 @@ static void free_change(struct change *c)
     free_names(c->skipped);
     free(c->reason);
     free(c->rows);
+    free(c->weights);
     free(c);
 }
 
@@ -303,6 +326,7 @@ static struct change *make_change(struct supervisor *s, bool is_add, size_t n_ro
     c->rows = mem_zero(n_room + 1, sizeof(struct row *));
     c->names = mem_zero(n_room + 1, sizeof(char *));
     c->skipped = mem_zero(n_room + 1, sizeof(char *));
+    c->weights = mem_zero(n_room + 1, sizeof *c->weights);
     evtimer_assign(&c->timer, s->base, on_timeout, c);
     list_init(&c->link);
     return c;
@@ -310,9 +334,24 @@ static struct change *make_change(struct supervisor *s, bool is_add, size_t n_ro
 
 /* ------------------------------------------------------------------ /add */
 
-/* Sorts the names into new ones (c->names) and those that exist or are named twice (c->skipped). */
-static size_t sort_names(struct supervisor *s, struct change *c, const char *const *names, size_t n_names)
+/* What is asked for: weights belong to the names in their order, and then to those without a name. */
+struct wishes {
+    const char *const *names;
+    size_t n_names;
+    const uint32_t *weights;
+    size_t n_weights;
+};
+
+static uint32_t weight_of(const struct wishes *w, size_t i)
 {
+    return i < w->n_weights ? w->weights[i] : 0;
+}
+
+/* Sorts the names into new ones (c->names) and those that exist or are named twice (c->skipped). */
+static size_t sort_names(struct supervisor *s, struct change *c, const struct wishes *w)
+{
+    const char *const *names = w->names;
+    size_t n_names = w->n_names;
     size_t n_skipped = 0;
     for (size_t i = 0; i < n_names; i++) {
         bool exists = row_find(s, names[i]) != NULL;
@@ -322,6 +361,7 @@ static size_t sort_names(struct supervisor *s, struct change *c, const char *con
         if (exists) {
             c->skipped[n_skipped++] = mem_text(names[i]);
         } else {
+            c->weights[c->n] = weight_of(w, i);
             c->names[c->n++] = mem_text(names[i]);
         }
     }
@@ -371,17 +411,23 @@ static bool has_room(const struct supervisor *s, size_t fresh, char *why, size_t
 }
 
 /* c->n of them have names already. */
-static void add_rows(struct supervisor *s, struct change *c, size_t n)
+static void add_rows(struct supervisor *s, struct change *c, size_t n, const struct wishes *w)
 {
     c->rows = mem_grow(c->rows, (n + 1) * sizeof(struct row *));
     c->names = mem_grow(c->names, (n + 1) * sizeof(char *));
+    c->weights = mem_grow(c->weights, (n + 1) * sizeof *c->weights);
     for (size_t i = 0; i < n; i++) {
         if (i >= c->n) {
             char name[REPLICA_NAME_MAX + 1];
             name_random(s, "S", 4, name);
             c->names[i] = mem_text(name);
+            c->weights[i] = weight_of(w, w->n_names + i - c->n);
         }
         c->rows[i] = row_new(s, c->names[i]);
+        if (c->weights[i]) {
+            c->rows[i]->weight = c->weights[i];
+            c->rows[i]->is_weighted = true;
+        }
         row_event(c->rows[i], ON_TIMER, "added");
     }
     c->names[n] = NULL;
@@ -389,18 +435,20 @@ static void add_rows(struct supervisor *s, struct change *c, size_t n)
 }
 
 int supervisor_add(struct supervisor *s, const char *const *names, size_t n_names, size_t n,
-                   supervisor_done_fn done, void *arg, char *why, size_t why_size)
+                   const uint32_t *weights, size_t n_weights, supervisor_done_fn done, void *arg, char *why,
+                   size_t why_size)
 {
+    const struct wishes wishes = { names, n_names, weights, n_weights };
     if (is_add_refused(s, find_unfit(names, n_names), why, why_size)) {
         return -1;
     }
     struct change *c = make_change(s, true, n_names, done, arg);
-    size_t fresh = n - sort_names(s, c, names, n_names);
+    size_t fresh = n - sort_names(s, c, &wishes);
     if (!has_room(s, fresh, why, why_size)) {
         free_change(c);
         return -1;
     }
-    add_rows(s, c, fresh);
+    add_rows(s, c, fresh, &wishes);
     list_push_back(&s->changes, &c->link);
     c->revision = s->revision;
     uint32_t ms = s->config->replicas.add_timeout_ms;

@@ -8,6 +8,7 @@
  *     supervisor.c           open, apply, stop; what others ask and tell
  *     supervisor_table.c     state x event, and the driver that follows it
  *     supervisor_row.c       the actions of the table: what happens to one replica
+ *     supervisor_outlier.c   passive health: who is ejected for what its answers show, and for how long
  *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
  *     supervisor_keep.c      what is written down of the rows, and how they come back
@@ -69,12 +70,20 @@ struct supervisor {
     uint64_t positions; /* given to rows so far */
     uint64_t ignored;
 
+    struct event judge; /* outlier.interval_ms have passed */
+
     struct membership_file *file; /* NULL: membership does not last */
     uint64_t revision;            /* of the membership */
     uint64_t noted,
         saved;          /* the latest revision that was given to the file; that it has, or could not take */
     uint64_t window_ns; /* when the present window for starts opened */
     uint32_t window_starts; /* in it */
+};
+
+/* Sums of a replica's counters at some moment. */
+struct judged {
+    const struct replica *replica; /* whose; only compared */
+    uint64_t answered, failed, errors, reply_us;
 };
 
 struct row {
@@ -111,9 +120,12 @@ struct row {
     uint32_t deaths;        /* since the place was last READY for backoff_reset_ms on end */
     uint32_t failed_starts; /* that never became READY, in a row */
     uint32_t starts;
-    uint64_t started_ns; /* the last start */
-    bool was_ready;      /* after it */
-    struct event timer;  /* what it means depends on the state */
+    uint64_t started_ns;     /* the last start */
+    bool was_ready;          /* after it */
+    struct judged judged;    /* what was counted of it when it was last looked at */
+    uint32_t ejections;      /* in a row */
+    uint64_t trial_answered; /* replies when its trial began */
+    struct event timer;      /* what it means depends on the state */
 };
 
 /* The rows in the order of /rep; NULL: no more. A loop whose body may dismiss a row asks for the next one first. */
@@ -159,6 +171,10 @@ bool row_confirm(struct row *row,
                  const char *why); /* refused again: stopped. No: not refused twice, or nothing to start */
 bool row_replace(struct row *row,
                  const char *why); /* stopped, to be started again. No: nothing can be started here */
+bool row_eject(struct row *row, const char *why);  /* out of rotation for a time that grows */
+bool row_try(struct row *row, const char *why);    /* back for a few requests. No: it misses heartbeats */
+bool row_pass(struct row *row, const char *why);   /* so many were answered. No: not yet */
+bool row_finish(struct row *row, const char *why); /* drained: says so, and stops */
 bool row_drain(struct row *row,
                const char *why); /* waits for DRAINED. No: it never was in the rotation; stopped */
 bool row_stop(struct row *row, const char *why); /* asked to exit */
@@ -184,6 +200,17 @@ void row_free(struct row *row);
 /* The pause after the failures-th failure in a row (from 1), in ms: none after the first, then min, 2 min, 4
  * min … up to max, less up to a quarter at random so that those that died together do not start together. */
 uint32_t row_backoff_ms(uint32_t failures, uint32_t min_ms, uint32_t max_ms, uint64_t *random);
+
+/* Sets the row's timer. */
+void row_arm(struct row *row, uint32_t ms);
+/* Ready from now on, with a share that grows. */
+void row_warm_up(struct row *row);
+
+/* ------------------------------------------------------------------ supervisor_outlier.c */
+
+void outlier_open(struct supervisor *s);
+void outlier_apply(struct supervisor *s);
+void outlier_close(struct supervisor *s);
 
 /* ------------------------------------------------------------------ supervisor_rotation.c */
 

@@ -177,8 +177,8 @@ static void restore_place(struct supervisor *s, const struct membership_place *p
     snprintf(row->ring_name, sizeof row->ring_name, "%s", p->ring_name);
     row->id = p->id;
     row->ordinal = p->ordinal;
-    row->weight = p->weight;
     row->is_weighted = p->is_weighted;
+    row->weight = p->is_weighted ? p->weight : row->weight; /* else as lb.conf has it now */
 }
 
 static void restore_places(struct supervisor *s, const struct membership *m)

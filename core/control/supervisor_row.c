@@ -25,7 +25,7 @@
 #define START_BURST     16
 #define START_WINDOW_MS 40
 
-static void arm(struct row *row, uint32_t ms)
+void row_arm(struct row *row, uint32_t ms)
 {
     struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
     evtimer_add(&row->timer, &wait);
@@ -81,7 +81,7 @@ bool row_start(struct row *row, const char *why)
     (void)why;
 
     if (!may_start(s, &wait_ms)) {
-        arm(row, wait_ms);
+        row_arm(row, wait_ms);
         return false;
     }
     if (needs_new_name(row)) {
@@ -112,7 +112,7 @@ bool row_start(struct row *row, const char *why)
         .tag = row,
     };
     row->spawned = s->spawner_ops->start(s->spawner, &order);
-    arm(row, s->config->health.start_timeout_ms);
+    row_arm(row, s->config->health.start_timeout_ms);
     return true;
 }
 
@@ -126,11 +126,17 @@ bool row_watch(struct row *row, const char *why)
      * */
     enum health_pace pace = s->spawner_ops->can_start ? HEALTH_STARTING : HEALTH_STEADY;
     row->heartbeat = s->health_ops->watch(s->health, row->replica->address_text, pace, row_on_heartbeat, row);
-    arm(row, s->config->health.start_timeout_ms);
+    row_arm(row, s->config->health.start_timeout_ms);
     return true;
 }
 
 /* ------------------------------------------------------------------ ready, or not */
+
+void row_warm_up(struct row *row)
+{
+    uint64_t ms = row->owner->config->replicas.slow_start_ms;
+    replica_set_warming(row->replica, clock_now_ns(), ms * CLOCK_NS_PER_MS);
+}
 
 bool row_join(struct row *row, const char *why)
 {
@@ -141,12 +147,13 @@ bool row_join(struct row *row, const char *why)
     row->failed_starts = 0;
     row->was_ready = true;
     atomic_store_explicit(&row->replica->refusal_told, false, memory_order_relaxed);
+    row_warm_up(row);
     replica_set_ready(row->replica, true);
     if (row->shown != row->replica) {
         rotation_join(row);
     }
     s->health_ops->set_pace(row->heartbeat, HEALTH_STEADY);
-    arm(row, s->config->replicas.backoff_reset_ms);
+    row_arm(row, s->config->replicas.backoff_reset_ms);
     return true;
 }
 
@@ -161,6 +168,7 @@ bool row_forgive(struct row *row, const char *why)
 {
     (void)why;
     row->deaths = 0;
+    row->ejections = 0;
     return true;
 }
 
@@ -206,7 +214,7 @@ bool row_drain(struct row *row, const char *why)
     }
     unwatch(row);
     set_unready(row);
-    arm(row, row->owner->config->replicas.drain_timeout_ms);
+    row_arm(row, row->owner->config->replicas.drain_timeout_ms);
     return true;
 }
 
@@ -217,14 +225,30 @@ bool row_stop(struct row *row, const char *why)
     unwatch(row);
     set_unready(row);
     s->spawner_ops->stop(s->spawner, row->spawned, SPAWNER_ASK);
-    arm(row, s->config->replicas.stop_timeout_ms);
+    row_arm(row, s->config->replicas.stop_timeout_ms);
     return true;
+}
+
+/* How the draining ended: which removal cost a client its answer is told each time. */
+static void tell_cut(struct row *row, const char *how)
+{
+    uint32_t cut = replica_in_flight(row->replica);
+    char text[160];
+    snprintf(text, sizeof text, "%s after %llu ms: %u requests are cut off", how,
+             (unsigned long long)((clock_now_ns() - row->since_ns) / CLOCK_NS_PER_MS), cut);
+    log_write(cut ? LOG_WARN : LOG_INFO, "replica \"%s\": %s", row->name, text);
+    supervisor_tell(row->owner, cut ? "cut" : "drained", row->name, text);
 }
 
 bool row_cut(struct row *row, const char *why)
 {
-    log_warn("replica \"%s\": not drained after %u ms: %u requests are cut off", row->name,
-             row->owner->config->replicas.drain_timeout_ms, replica_in_flight(row->replica));
+    tell_cut(row, "not drained");
+    return row_stop(row, why);
+}
+
+bool row_finish(struct row *row, const char *why)
+{
+    tell_cut(row, row->owner->is_stopping ? "the balancer leaves" : "drained");
     return row_stop(row, why);
 }
 
@@ -233,7 +257,7 @@ bool row_kill(struct row *row, const char *why)
     struct supervisor *s = row->owner;
     log_warn("replica \"%s\": %s: killed", row->name, why);
     s->spawner_ops->stop(s->spawner, row->spawned, SPAWNER_KILL);
-    arm(row, s->config->replicas.stop_timeout_ms);
+    row_arm(row, s->config->replicas.stop_timeout_ms);
     return true;
 }
 
@@ -281,6 +305,9 @@ static uint32_t choose_pause(struct row *row)
 
 bool row_bury(struct row *row, const char *why)
 {
+    if (row->state == SUPERVISOR_DRAINING) {
+        tell_cut(row, "it ended");
+    }
     unwatch(row);
     free(row->last_end);
     row->last_end = row->was_ready ? NULL : mem_text(why);
@@ -291,7 +318,7 @@ bool row_bury(struct row *row, const char *why)
     if (row->is_leaving) {
         return false;
     }
-    arm(row, choose_pause(row));
+    row_arm(row, choose_pause(row));
     return true;
 }
 
@@ -335,10 +362,14 @@ void row_reweigh(struct row *row, uint32_t weight)
     if (!row->replica) {
         return;
     }
-    bool was_ready = replica_is_ready(row->replica);
+    struct replica *old = row->replica;
+    bool was_ready = replica_is_ready(old);
+    replica_retain(old);
     struct sockaddr_storage address = row->replica->address;
     rotation_make_replica(row, &address, row->replica->address_len);
+    replica_copy_warmth(row->replica, old);
     replica_set_ready(row->replica, was_ready);
+    replica_release(old);
     if (row->shown) {
         rotation_join(row);
     }
@@ -406,6 +437,8 @@ void row_on_timer(evutil_socket_t fd, short what, void *arg)
     static const char *const reasons[SUPERVISOR_STATE_COUNT] = {
         [SUPERVISOR_STARTING] = "no good heartbeat within start_timeout_ms",
         [SUPERVISOR_READY] = "ready for backoff_reset_ms",
+        [SUPERVISOR_EJECTED] = "its time is over",
+        [SUPERVISOR_TRIAL] = "its trial went well",
         [SUPERVISOR_DRAINING] = "not drained within drain_timeout_ms",
         [SUPERVISOR_STOPPING] = "did not exit within stop_timeout_ms",
         [SUPERVISOR_BACKOFF] = "its pause is over",

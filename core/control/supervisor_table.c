@@ -14,11 +14,14 @@
  *   STARTING  watch    READY  -        -          -           STOPPING*  BACKOFF       STOPPING*  -         STOPPING
  *   READY     -        go on  SUSPECT  STOPPING*  SUSPECT     STOPPING*  BACKOFF       forgive    -         DRAINING
  *   SUSPECT   -        READY  -        STOPPING*  STOPPING*+  STOPPING*  BACKOFF       -          -         DRAINING
+ *   EJECTED   -        go on  -        STOPPING*  STOPPING*+  -          BACKOFF       TRIAL      -         DRAINING
+ *   TRIAL     -        go on  SUSPECT  STOPPING*  SUSPECT     -          BACKOFF       READY      -         DRAINING
  *   DRAINING  -        -      -        -          -           -          GONE          STOPPING   STOPPING  -
  *   STOPPING  -        -      -        -          -           -          BACKOFF/GONE  kill       -         resign
  *   BACKOFF   -        -      -        -          -           -          -             STARTING   -         GONE
  *
  *   Small letters: stays. * with a driver that can start replicas, else SUSPECT until a heartbeat is good.
+ *   An OUTLIER goes from READY and from TRIAL to EJECTED; elsewhere it says nothing new.
  *   + at the second one; the first asks for a heartbeat at once.
  */
 #include "base/clock.h"
@@ -45,6 +48,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(UNREADY)      = GO(suspend, SUSPECT),
         ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
         ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(OUTLIER)      = GO(eject, EJECTED),
         ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(TIMER)        = GO(forgive, READY),
@@ -58,10 +62,28 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(WANT_LESS)    = ASK(drain, DRAINING, STOPPING),
     },
+    ROW(EJECTED) = {
+        ON(HEARTBEAT_OK) = GO(go_on, EJECTED),
+        ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
+        ON(REFUSED)      = ASK(confirm, STOPPING, EJECTED),
+        ON(EXITED)       = GO(bury, BACKOFF),
+        ON(TIMER)        = ASK(try, TRIAL, EJECTED),
+        ON(WANT_LESS)    = GO(drain, DRAINING),
+    },
+    ROW(TRIAL) = {
+        ON(HEARTBEAT_OK) = GO(go_on, TRIAL),
+        ON(UNREADY)      = GO(suspend, SUSPECT),
+        ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
+        ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(OUTLIER)      = GO(eject, EJECTED),
+        ON(EXITED)       = GO(bury, BACKOFF),
+        ON(TIMER)        = ASK(pass, READY, TRIAL),
+        ON(WANT_LESS)    = GO(drain, DRAINING),
+    },
     ROW(DRAINING) = {
         ON(EXITED)       = GO(bury, GONE),
         ON(TIMER)        = GO(cut, STOPPING),
-        ON(DRAINED)      = GO(stop, STOPPING),
+        ON(DRAINED)      = GO(finish, STOPPING),
     },
     ROW(STOPPING) = {
         ON(EXITED)       = ASK(bury, BACKOFF, GONE),
@@ -88,13 +110,13 @@ static const char *const event_names[] = {
 static const char *const event_kinds[SUPERVISOR_STATE_COUNT] = {
     [SUPERVISOR_STARTING] = "starting", [SUPERVISOR_READY] = "ready",       [SUPERVISOR_SUSPECT] = "suspect",
     [SUPERVISOR_DRAINING] = "draining", [SUPERVISOR_STOPPING] = "stopping", [SUPERVISOR_BACKOFF] = "backoff",
-    [SUPERVISOR_GONE] = "gone",
+    [SUPERVISOR_GONE] = "gone",         [SUPERVISOR_EJECTED] = "ejected",   [SUPERVISOR_TRIAL] = "trial",
 };
 
 /* The only place where a row changes its state. */
 static void enter(struct row *row, enum supervisor_state state, const char *why)
 {
-    bool is_bad = state == SUPERVISOR_SUSPECT || state == SUPERVISOR_BACKOFF;
+    bool is_bad = state == SUPERVISOR_SUSPECT || state == SUPERVISOR_BACKOFF || state == SUPERVISOR_EJECTED;
     log_write(is_bad ? LOG_WARN : LOG_INFO, "replica \"%s\": %s -> %s: %s", row->name,
               state_names[row->state], state_names[state], why);
     supervisor_tell(row->owner, event_kinds[state], row->name, why);
@@ -125,6 +147,11 @@ void row_event(struct row *row, enum supervisor_event event, const char *why)
 const struct cell *supervisor_cell(enum supervisor_state state, enum supervisor_event event)
 {
     return &table[state][event];
+}
+
+bool supervisor_is_serving(enum supervisor_state state)
+{
+    return state == SUPERVISOR_READY || state == SUPERVISOR_TRIAL;
 }
 
 const char *supervisor_state_name(enum supervisor_state state)

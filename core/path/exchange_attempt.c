@@ -133,7 +133,7 @@ static enum step_result attempt_failed(struct exchange *x, enum attempt_end end)
               end == ATTEMPT_REFUSED  ? "refused a connection"
               : end == ATTEMPT_CLOSED ? "closed before its reply"
                                       : "timed out");
-    tally_replica(w, replica, failed, 1);
+    tally_failure(w, replica);
     exchange_settle(x, end == ATTEMPT_TIMED_OUT ? LB_TIMED_OUT : LB_FAILED, 0);
     exchange_drop_attempt(x, false);
     x->timed_out = end == ATTEMPT_TIMED_OUT;
@@ -152,7 +152,7 @@ static enum step_result attempt_failed(struct exchange *x, enum attempt_end end)
 static enum step_result bad_reply(struct exchange *x, const char *what)
 {
     log_debug("%s: %s", x->seat->replica->name, what);
-    tally_replica(x->worker, x->seat->replica, failed, 1);
+    tally_failure(x->worker, x->seat->replica);
     exchange_settle(x, LB_FAILED, 0);
     return exchange_fail(x, 502, "the replica's reply was malformed");
 }
@@ -470,7 +470,7 @@ static bool is_clean(struct exchange *x)
 static enum step_result cut_short(struct exchange *x, const char *what)
 {
     log_debug("%s: %s within a reply's body", x->seat->replica->name, what);
-    tally_replica(x->worker, x->seat->replica, failed, 1);
+    tally_failure(x->worker, x->seat->replica);
     if (x->downward.written == 0) {
         relay_stop(&x->downward);
         relay_start(&x->downward, NULL, &x->client->conn, &x->worker->relay_means);

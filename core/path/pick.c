@@ -31,9 +31,8 @@
 
 void pick_open(struct pick *p)
 {
+    *p = (struct pick){ .first = LB_NONE };
     list_init(&p->seats);
-    p->tried = NULL;
-    p->n_words = 0;
 }
 
 void pick_close(struct pick *p)
@@ -97,6 +96,7 @@ static void mark_unready(struct pick *p, const struct pool *pool)
 /* What a member must be below: in flight * unit < most * weight. unit is 0 where there is no bound. */
 struct admission {
     bool reserves; /* false: only asking */
+    bool is_last;  /* the second time: who warms up is asked like the others */
     uint64_t unit; /* 1000 * W */
     uint64_t most; /* c in thousandths * T */
 };
@@ -126,6 +126,36 @@ static bool admit(const struct pick_question *q, const struct admission *a, uint
     } while (!replica_reserve_after(replica, &now));
     return true;
 }
+
+/* ------------------------------------------------------------------ warming up */
+
+#define WARMEST_FOR_NS 1000000
+
+/* The largest warmth of those that are ready. */
+static uint32_t find_warmest(struct pick *p, const struct pick_question *q)
+{
+    if (p->warmest_of == q->pool && q->now_ns - p->warmest_ns < WARMEST_FOR_NS)
+        return p->warmest;
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < q->pool->n_replicas && most < REPLICA_WHOLE; i++) {
+        const struct replica *r = q->pool->replicas[i];
+        uint32_t warmth = replica_is_ready(r) ? replica_warmth(r, q->now_ns) : 0;
+        most = warmth > most ? warmth : most;
+    }
+    p->warmest_of = q->pool;
+    p->warmest_ns = q->now_ns;
+    p->warmest = most;
+    return most;
+}
+
+/* Does one that warms up take this pick? */
+static bool takes_pick(struct pick *p, const struct pick_question *q, const struct replica *replica)
+{
+    uint32_t most = find_warmest(p, q);
+    return lb_scale(lb_random(q->random), most) < replica_warmth(replica, q->now_ns);
+}
+
+/* ------------------------------------------------------------------ bounds, for all members */
 
 /* W of those that are ready and not marked. */
 static uint64_t sum_weights(const struct pick *p, const struct pick_question *q)
@@ -191,6 +221,12 @@ static uint32_t ask(struct pick *p, const struct pick_question *q, const struct 
         }
         if (p->first == LB_NONE)
             p->first = member;
+        const struct replica *replica = q->pool->replicas[member];
+        if (a->reserves && !a->is_last && !replica_is_warm(replica) && !takes_pick(p, q, replica)) {
+            mark(p, member);
+            p->passed++;
+            continue;
+        }
         if (admit(q, a, member))
             return member;
         mark(p, member);
@@ -210,35 +246,45 @@ static void wipe(struct pick *p, const struct pick_question *q)
     memset(p->tried, 0, (q->pool->n_replicas + 63) / 64 * sizeof *p->tried);
 }
 
-static uint32_t ask_within_bounds(struct pick *p, const struct pick_question *q)
+static uint32_t ask_within_bounds(struct pick *p, const struct pick_question *q, bool is_last)
 {
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         bool usual = round == 0 && q->n_tried == 0;
         uint64_t weight = usual ? remember_weights(p, q) : sum_weights(p, q);
         struct admission a = { .reserves = true,
+                               .is_last = is_last,
                                .unit = 1000 * weight,
                                .most = (uint64_t)q->bound * load_total(q->pool->load) };
         if (weight == 0 && !usual)
             break; /* nobody is ready, however we look */
         uint32_t member = weight ? ask(p, q, &a) : LB_NONE;
-        if (member != LB_NONE)
-            return member;
+        if (member != LB_NONE || p->passed)
+            return member; /* nobody, but some were passed over: they are asked once more */
         wipe(p, q);
         mark_tried(p, q);
     }
     return LB_NONE;
 }
 
+static uint32_t place(struct pick *p, const struct pick_question *q, bool is_last)
+{
+    const struct admission anybody = { .reserves = true, .is_last = is_last };
+    mark_tried(p, q);
+    p->passed = 0;
+    uint32_t member = q->bound ? ask_within_bounds(p, q, is_last) : ask(p, q, &anybody);
+    wipe(p, q);
+    return member;
+}
+
 uint32_t pick_member(struct pick *p, const struct pick_question *q)
 {
-    static const struct admission anybody = { .reserves = true };
     p->first = LB_NONE;
     if (q->pool->n_replicas == 0)
         return LB_NONE;
     load_enter(q->pool->load, q->worker);
-    mark_tried(p, q);
-    uint32_t member = q->bound ? ask_within_bounds(p, q) : ask(p, q, &anybody);
-    wipe(p, q);
+    uint32_t member = place(p, q, false);
+    if (member == LB_NONE && p->passed)
+        member = place(p, q, true);
     if (member == LB_NONE)
         load_leave(q->pool->load, q->worker);
     return member;

@@ -25,6 +25,11 @@
  * its requests somewhere to go. A reload that switches the option on counts what runs already; a request that began
  * before keeps the option it began with.
  *
+ * WARMING UP. A replica that is new, has recovered or is on trial is not given all that the scheduler gives it (slow start,
+ * outlier detection): with warmth w (replica.h), and m the largest warmth of those that are ready, it takes a pick with
+ * probability w / m, else it is treated as tried. When nobody else takes the request, it gets it all the same. Relative to m,
+ * because replicas that all started together must not send their keys around.
+ *
  * Somebody always has room: the bounds of those in W add up to at least c * T >= T, they hold at most T - 1 without this
  * request, so one of them is below its bound. That is true of one moment, and members are looked at one after the other
  * while other workers place and end requests; so when everybody seems full, all is counted afresh and asked again.
@@ -61,6 +66,10 @@ struct pick {
     struct link seats;
     uint64_t *tried; /* a bit a member; all 0 between picks */
     uint32_t n_words;
+    uint32_t passed;  /* in this pick: times that one was passed over because it warms up */
+    uint32_t warmest; /* m, of the pool and at the time below; it is looked for once a millisecond */
+    const struct pool *warmest_of;
+    uint64_t warmest_ns;
     uint32_t first; /* of the last pick: whom the scheduler named before any bound; LB_NONE: nobody */
 };
 

@@ -33,6 +33,9 @@ static inline void tally_step(struct worker *w, enum exchange_step step, uint64_
  * a client that has its answer finds it counted. */
 void tally_reply(struct exchange *x, struct replica *replica, int status);
 
+/* An attempt ended without a usable reply. At outlier.failures in a row control is told. */
+void tally_failure(struct worker *w, struct replica *replica);
+
 /* What an attempt moved, when it is over. */
 void tally_bytes(struct worker *w, struct replica *replica, uint64_t up, uint64_t down);
 

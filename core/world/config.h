@@ -110,6 +110,9 @@ struct config {
         uint32_t add_timeout_ms, stop_timeout_ms, drain_timeout_ms;
         uint32_t backoff_min_ms, backoff_max_ms, backoff_reset_ms;
         char *state_file; /* "": none; absolute otherwise */
+        uint32_t slow_start_ms;
+        uint32_t *weights; /* of "Server 1", "Server 2" …; those beyond have 1 */
+        size_t n_weights;
         struct {
             struct config_list command; /* items[0] is resolved: absolute, or found beside the program */
             uint16_t base_port;
@@ -144,6 +147,16 @@ struct config {
         uint32_t unready_after, dead_after;
         uint32_t start_timeout_ms; /* STARTING for longer: stop and start again */
     } health;
+
+    struct { /* passive health; 0 is off */
+        uint32_t failures, errors;
+        uint32_t failure_percent;
+        uint32_t latency_factor; /* in thousandths */
+        uint32_t min_requests, interval_ms;
+        uint32_t eject_ms, eject_max_ms;
+        uint32_t max_ejected_percent;
+        uint32_t trials;
+    } outlier;
 
     struct { /* all in ms */
         uint32_t head, body, connect, reply, relay, idle, linger, drain;

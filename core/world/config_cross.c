@@ -145,6 +145,7 @@ static const struct {
 } pairs[] = {
     { "replicas.count", "replicas.max" },
     { "replicas.backoff_min_ms", "replicas.backoff_max_ms" },
+    { "outlier.eject_ms", "outlier.eject_max_ms" },
     { "health.unready_after", "health.dead_after" },
     { "limits.head", "limits.buffer" },
     { "limits.target", "limits.head" },

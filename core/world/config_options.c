@@ -153,6 +153,17 @@ const struct config_option config_options[] = {
       .help =
           "Where /add and /rm are written down, so that they outlast a restart; count counts again when it was "
           "changed since. \"\": nowhere." },
+    { MS(replicas.slow_start_ms, 0, DAY_MS, "0"),
+      .help =
+          "A new or recovered replica gets a share of its requests that grows for so long. 0: all of them at once." },
+    { .name = "replicas.weights",
+      .type = &config_numbers_type,
+      COUNTED(replicas.weights, replicas.n_weights),
+      .min = 1,
+      .max = 65535,
+      .dflt = "[ ]",
+      .help =
+          "Weights of the first, second, … replica; those beyond have 1, and so have all that /add brings without one." },
     { TEXT(replicas.process.command, config_texts_type, 1, 256, "[ \"backend\" ]"), .with = "replicas.driver",
       .help =
           "Program and arguments. A bare name is looked for beside the balancer, in its libexec, in PATH." },
@@ -250,6 +261,36 @@ const struct config_option config_options[] = {
     { INTEGER(health.unready_after, 1, 1000, "2"),
       .help = "Misses in a row that take a replica out of rotation." },
     { INTEGER(health.dead_after, 1, 100000, "20"), .help = "Misses in a row after which it is replaced." },
+
+    { INTEGER(outlier.failures, 0, 1000000, "5"),
+      .help =
+          "So many attempts in a row without a usable reply, as one worker sees it: ejected. 0: never for that." },
+    { INTEGER(outlier.errors, 0, 1000000, "0"), .help = "So many replies 5xx in a row. 0: never for that." },
+    { INTEGER(outlier.failure_percent, 0, 100, "0"), .unit = "percent",
+      .help = "So many of its requests in one interval failed or were answered 5xx. 0: never for that." },
+    { .name = "outlier.latency_factor",
+      .type = &config_ratio_type,
+      FIELD(outlier.latency_factor),
+      .min = 1100,
+      .max = 1000000,
+      .dflt = "0.0",
+      .help =
+          "Its mean time to reply in one interval is so many times the median of the pool's. 0: never for that." },
+    { INTEGER(outlier.min_requests, 1, 1000000, "50"),
+      .help = "With fewer in an interval, percent and time say nothing of a replica." },
+    { MS(outlier.interval_ms, 50, DAY_MS, "1000"), .help = "Over so long are percent and time counted." },
+    { MS(outlier.eject_ms, 1, DAY_MS, "5000"),
+      .help =
+          "An ejected replica is out of rotation for so long; twice as long each time that it fails again …" },
+    { MS(outlier.eject_max_ms, 1, DAY_MS, "300000"),
+      .help = "… up to this. Ready for replicas.backoff_reset_ms, it starts afresh." },
+    { INTEGER(outlier.max_ejected_percent, 0, 100, "50"), .unit = "percent",
+      .help =
+          "Of the replicas no more than these are ejected at a time, and never the last one that is ready." },
+    { INTEGER(outlier.trials, 1, 1000000, "5"),
+      .help =
+          "Back on trial it gets a fiftieth of its requests until so many were answered; the next failure ejects it "
+          "again." },
 
     { MS(timeouts.head, 1, DAY_MS, "10000"),
       .help = "For a request's head to arrive, from its first byte: then 408." },
@@ -352,6 +393,8 @@ const struct config_group config_groups[] = {
     { "replicas.static", "The driver `static`: replicas are run by somebody else." },
     { "replicas.docker", "The driver `docker`: replicas are containers of a Docker Engine." },
     { "health", "Heartbeats: when a replica is out of rotation, and when it is given up." },
+    { "outlier",
+      "Passive health: a replica whose answers show that something is wrong leaves the rotation for a while." },
     { "timeouts", "How long each phase of a request may take." },
     { "limits", "How large things may be." },
     { "retry", "When a request is tried on another replica; only before the first byte of a reply." },

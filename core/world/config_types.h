@@ -53,6 +53,7 @@ extern const struct config_type config_path_type;    /* char *, absolute or "" *
 extern const struct config_type config_texts_type;   /* struct config_list */
 extern const struct config_type
     config_ratio_type; /* uint32_t, thousandths: 0 or within bounds (config_ratio.c) */
+extern const struct config_type config_numbers_type; /* uint32_t *, each within bounds (config_numbers.c) */
 extern const struct config_type config_shadows_type; /* struct config_shadow * (config_shadow.c) */
 /* config_networks.c, config_keys.c, config_plugins.c, config_members.c */
 extern const struct config_type config_networks_type;

@@ -8,6 +8,7 @@
 #ifndef WORLD_MESSAGE_H
 #define WORLD_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -30,6 +31,7 @@ enum message {
     MESSAGE_RELEASED,  /* letter_view, with worker: its last exchange let go of the view */
     MESSAGE_FORGOTTEN, /* letter_replica, with worker */
     MESSAGE_REFUSED, /* letter_replica, with worker: refused a connection; told once until it is READY again */
+    MESSAGE_FAILING, /* letter_failing: too many failures in a row; told once until control has looked */
     MESSAGE_DRAINED, /* letter, with worker */
     /* builder thread -> control */
     MESSAGE_BUILT, /* letter_built of control/builder.h */
@@ -50,6 +52,14 @@ struct letter_replica {
     struct letter letter;
     unsigned worker;
     struct replica *replica;
+};
+
+struct letter_failing {
+    struct letter letter;
+    unsigned worker;
+    struct replica *replica;
+    uint32_t in_a_row;
+    bool are_errors; /* replies 5xx; else attempts without a usable reply */
 };
 
 /* Which exchange waits: control gives these three back unchanged. A stale serial is dropped by the worker. */

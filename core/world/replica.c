@@ -91,6 +91,46 @@ uint32_t replica_readiness(void)
     return atomic_load_explicit(&readiness, memory_order_acquire);
 }
 
+static void set_warmth(struct replica *r, uint64_t at_ns, uint64_t for_ns)
+{
+    atomic_store_explicit(&r->warms_for_ns, for_ns, memory_order_relaxed);
+    atomic_store_explicit(&r->warm_at_ns, at_ns, memory_order_release);
+}
+
+void replica_set_warm(struct replica *r)
+{
+    set_warmth(r, 0, 1);
+}
+
+void replica_set_warming(struct replica *r, uint64_t now_ns, uint64_t for_ns)
+{
+    set_warmth(r, for_ns ? now_ns + for_ns : 0, for_ns ? for_ns : 1);
+}
+
+void replica_set_on_trial(struct replica *r)
+{
+    set_warmth(r, REPLICA_ON_TRIAL, 1);
+}
+
+void replica_copy_warmth(struct replica *r, const struct replica *from)
+{
+    set_warmth(r, atomic_load_explicit(&from->warm_at_ns, memory_order_relaxed),
+               atomic_load_explicit(&from->warms_for_ns, memory_order_relaxed));
+}
+
+uint32_t replica_warmth(const struct replica *r, uint64_t now_ns)
+{
+    uint64_t at = atomic_load_explicit(&r->warm_at_ns, memory_order_acquire);
+    uint64_t whole = atomic_load_explicit(&r->warms_for_ns, memory_order_relaxed);
+    if (at == REPLICA_ON_TRIAL)
+        return REPLICA_TRIAL;
+    if (at <= now_ns || whole == 0)
+        return REPLICA_WHOLE;
+    uint64_t left = at - now_ns < whole ? at - now_ns : whole;
+    uint32_t share = (uint32_t)((lb_u128)(whole - left) * REPLICA_WHOLE / whole);
+    return share ? share : 1;
+}
+
 bool replica_is_ready(const struct replica *r)
 {
     return __atomic_load_n(&r->live.ready, __ATOMIC_RELAXED) != 0;

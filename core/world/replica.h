@@ -39,8 +39,12 @@ struct replica {
     /* live: shared by all. in_flight and latency_ns are written by workers, ready by control. On a line of
      * its own. */
     _Alignas(64) struct lb_live live;
+    _Atomic uint64_t
+        warm_at_ns; /* 0: warm. Until then only a share of the picks; REPLICA_ON_TRIAL: until told */
+    _Atomic uint64_t warms_for_ns; /* from cold to warm_at_ns; above 0 */
     _Alignas(64)
         atomic_bool refusal_told; /* a worker has posted REFUSED; control clears it when it says READY */
+    atomic_bool failing_told;     /* a worker has posted FAILING; control clears it when it has looked */
 
     /* one line a worker; only that worker writes */
     struct replica_line *lines; /* n_workers */
@@ -67,6 +71,28 @@ void replica_release(struct replica *r);
  * reads. */
 void replica_set_ready(struct replica *r, bool ready);
 bool replica_is_ready(const struct replica *r);
+
+/* How much of what the scheduler gives to it a ready one gets (path/pick.h). All of it; a share that grows from nothing to
+ * all of it in so many nanoseconds, from now_ns on; or a small share until it is told otherwise. Control. */
+#define REPLICA_ON_TRIAL UINT64_MAX
+void replica_set_warm(struct replica *r);
+void replica_set_warming(struct replica *r, uint64_t now_ns, uint64_t for_ns);
+void replica_set_on_trial(struct replica *r);
+/* As another one, whose place it takes. */
+void replica_copy_warmth(struct replica *r, const struct replica *from);
+
+/* The share in thousandths, at least 1. Any worker. */
+#define REPLICA_WHOLE 1000u
+#define REPLICA_TRIAL 20u
+uint32_t replica_warmth(const struct replica *r, uint64_t now_ns);
+static inline bool replica_is_warm(const struct replica *r)
+{
+    return atomic_load_explicit(&r->warm_at_ns, memory_order_relaxed) == 0;
+}
+static inline bool replica_is_on_trial(const struct replica *r)
+{
+    return atomic_load_explicit(&r->warm_at_ns, memory_order_relaxed) == REPLICA_ON_TRIAL;
+}
 
 /* Rises after any replica has become ready or unready: who remembers something about the ready ones counts anew. */
 uint32_t replica_readiness(void);

@@ -14,19 +14,20 @@
 #include <stdint.h>
 
 /* Counters of a replica, one set a worker.   COUNTER(name, help) */
-#define REPLICA_COUNTERS(COUNTER)                                   \
-    COUNTER(picked, "attempts that chose this replica")             \
-    COUNTER(full, "times passed over at its strategy.bounded_load") \
-    COUNTER(answered, "replies relayed to a client, any status")    \
-    COUNTER(failed, "attempts that ended without a usable reply")   \
-    COUNTER(status_1xx, "interim replies")                          \
-    COUNTER(status_2xx, "replies 200 to 299")                       \
-    COUNTER(status_3xx, "replies 300 to 399")                       \
-    COUNTER(status_4xx, "replies 400 to 499")                       \
-    COUNTER(status_5xx, "replies 500 to 599")                       \
-    COUNTER(connects, "connections opened")                         \
-    COUNTER(reuses, "requests sent on a kept connection")           \
-    COUNTER(bytes_up, "bytes sent to it")                           \
+#define REPLICA_COUNTERS(COUNTER)                                           \
+    COUNTER(picked, "attempts that chose this replica")                     \
+    COUNTER(full, "times passed over at its strategy.bounded_load")         \
+    COUNTER(answered, "replies relayed to a client, any status")            \
+    COUNTER(failed, "attempts that ended without a usable reply")           \
+    COUNTER(reply_us, "microseconds to the heads of its replies, added up") \
+    COUNTER(status_1xx, "interim replies")                                  \
+    COUNTER(status_2xx, "replies 200 to 299")                               \
+    COUNTER(status_3xx, "replies 300 to 399")                               \
+    COUNTER(status_4xx, "replies 400 to 499")                               \
+    COUNTER(status_5xx, "replies 500 to 599")                               \
+    COUNTER(connects, "connections opened")                                 \
+    COUNTER(reuses, "requests sent on a kept connection")                   \
+    COUNTER(bytes_up, "bytes sent to it")                                   \
     COUNTER(bytes_down, "bytes received from it")
 
 /* Counters of a worker. */
@@ -89,6 +90,8 @@ struct history {
 
 struct replica_line {
     _Alignas(64) struct replica_counters counters;
+    uint32_t failures;                 /* attempts in a row without a usable reply; owner only */
+    uint32_t errors;                   /* replies 5xx in a row; owner only */
     _Atomic(struct history *) history; /* made by its worker on first use; freed with the replica */
 };
 

@@ -200,6 +200,13 @@ static void fill_config(struct config *c, enum config_driver driver, uint32_t co
     c->health.start_timeout_ms = BENCH_HOUR_MS;
     c->health.unready_after = 2;
     c->health.dead_after = 5;
+    c->outlier.failures = 5;
+    c->outlier.interval_ms = BENCH_HOUR_MS;
+    c->outlier.min_requests = 10;
+    c->outlier.eject_ms = BENCH_HOUR_MS;
+    c->outlier.eject_max_ms = 4 * BENCH_HOUR_MS;
+    c->outlier.max_ejected_percent = 50;
+    c->outlier.trials = 3;
     if (driver == DRIVER_STATIC) {
         c->replicas.members = mem_zero(count + 1, sizeof *c->replicas.members);
         c->replicas.n_members = count;
@@ -372,7 +379,7 @@ int bench_add(struct bench *b, const char *names, size_t n, char *why, size_t wh
     char *text = mem_text(names);
     size_t n_names = cut(text, list);
     unsigned before = b->n_answers;
-    int result = supervisor_add(b->s, list, n_names, n, on_done, b, why, why_size);
+    int result = supervisor_add(b->s, list, n_names, n, b->weights, b->n_weights, on_done, b, why, why_size);
     assert_int_equal(b->n_answers, before); /* never from inside */
     free(text);
     return result;

@@ -44,6 +44,8 @@ struct bench {
     struct config config;
     struct supervisor *s;
     unsigned n_starts, n_changed, n_stopped, n_spawned, n_heartbeats; /* the last two: in use now */
+    uint32_t weights[8];                                              /* of the next /add */
+    size_t n_weights;
     bool is_impostor; /* what the spawner says of who answers */
     uint16_t next_port;
     struct replica *to_forget[64];

@@ -117,6 +117,47 @@ static const struct row rows[] = {
     { "n=1&x=1", 0, "unknown field" },
 };
 
+/* The weights, and what is refused of them. */
+static void test_weights(void **state)
+{
+    static const struct {
+        const char *body, *weights, *refusal;
+    } cases[] = {
+        { "{\"n\":3,\"hostnames\":[\"a\"],\"weights\":[5,65535]}", "5 65535", NULL },
+        { "{\"weights\":[2]}", "2", NULL },
+        { "{\"weights\":[]}", "", NULL },
+        { "hostname=a&hostname=b&weight=3&weight=4", "3 4", NULL },
+        { "{\"weights\":[1,2]}", NULL, "Length of weight list" },
+        { "{\"weights\":[0]}", NULL, "a weight is 1 to 65535, not 0" },
+        { "{\"weights\":[65536]}", NULL, "a weight is 1 to 65535" },
+        { "{\"weights\":[1.5]}", NULL, "list of whole numbers" },
+        { "{\"weights\":2}", NULL, "list of whole numbers" },
+        { "weight=", NULL, "a weight is 1 to 65535" },
+        { "weight=x", NULL, "a weight is 1 to 65535" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct change c;
+        char why[512] = "", weights[64] = "";
+        const char *body = cases[i].body;
+        int failed = change_read(CHANGE_ADD, body, strlen(body), MAX, &c, why, sizeof why);
+        if (!cases[i].weights) {
+            assert_int_equal(failed, -1);
+            assert_non_null(strstr(why, cases[i].refusal));
+            continue;
+        }
+        assert_int_equal(failed, 0);
+        for (size_t k = 0; k < c.n_weights; k++)
+            snprintf(weights + strlen(weights), 16, "%s%u", k ? " " : "", c.weights[k]);
+        assert_string_equal(weights, cases[i].weights);
+        change_free(&c);
+    }
+    struct change c;
+    char why[512];
+    assert_int_equal(change_read(CHANGE_REMOVE, "weight=1", 8, MAX, &c, why, sizeof why), -1);
+    assert_non_null(strstr(why, "weights are for /add"));
+}
+
 static char *join(const struct change *c)
 {
     size_t room = 1;
@@ -204,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_weights),
         cmocka_unit_test(test_more_names_than_n),
         cmocka_unit_test(test_noise),
     };

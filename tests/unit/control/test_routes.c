@@ -70,9 +70,12 @@ static int take_order(struct order *o, const char *const *names, size_t n_names,
 }
 
 int supervisor_add(struct supervisor *sup, const char *const *names, size_t n_names, size_t n,
-                   supervisor_done_fn done, void *arg, char *why, size_t why_size)
+                   const uint32_t *weights, size_t n_weights, supervisor_done_fn done, void *arg, char *why,
+                   size_t why_size)
 {
     (void)sup;
+    (void)weights;
+    (void)n_weights;
     return take_order(&added, names, n_names, n, done, arg, why, why_size);
 }
 
@@ -110,6 +113,11 @@ uint64_t supervisor_ignored(const struct supervisor *sup)
 {
     (void)sup;
     return 4;
+}
+
+bool supervisor_is_serving(enum supervisor_state state)
+{
+    return state == SUPERVISOR_READY;
 }
 
 const char *supervisor_state_name(enum supervisor_state state)

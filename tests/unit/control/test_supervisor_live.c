@@ -137,6 +137,7 @@ static void open_house(struct house *h, uint32_t count)
     h->config.health.start_timeout_ms = 30000;
     h->config.health.unready_after = 2;
     h->config.health.dead_after = 3;
+    h->config.outlier.interval_ms = 1000;
     h->s = supervisor_open(h->base, &h->config, 2, &hooks, why, sizeof why);
     assert_string_equal(why, "");
     assert_non_null(h->s);
@@ -248,7 +249,7 @@ static void test_add_and_remove(void **state)
     open_house(&h, 1);
     WAIT_FOR(&h, count_ready(&h) == 1);
     const char *names[] = { "S5" };
-    assert_int_equal(supervisor_add(h.s, names, 1, 3, on_done, &h, why, sizeof why), 0);
+    assert_int_equal(supervisor_add(h.s, names, 1, 3, NULL, 0, on_done, &h, why, sizeof why), 0);
     WAIT_FOR(&h, h.n_answers == 1);
     assert_false(h.timed_out);
     assert_memory_equal(h.names, "S5,S", 4);
@@ -272,7 +273,7 @@ static void test_what_can_not_be_started_is_cancelled(void **state)
     WAIT_FOR(&h, count_ready(&h) == 1);
     set_command(&h, "/nonexistent/backend", NULL);
     h.config.replicas.add_timeout_ms = 300;
-    assert_int_equal(supervisor_add(h.s, NULL, 0, 2, on_done, &h, why, sizeof why), 0);
+    assert_int_equal(supervisor_add(h.s, NULL, 0, 2, NULL, 0, on_done, &h, why, sizeof why), 0);
     WAIT_FOR(&h, h.n_answers == 1);
     assert_true(h.timed_out);
     assert_string_equal(h.names, "");

@@ -47,6 +47,21 @@ static const struct expected expected[] = {
     CELL(READY, REFUSED, doubt, SUSPECT),
     CELL2(READY, IMPOSTOR, replace, STOPPING, SUSPECT),
     CELL(READY, EXITED, bury, BACKOFF),
+    CELL(READY, OUTLIER, eject, EJECTED),
+    CELL(EJECTED, HEARTBEAT_OK, go_on, EJECTED),
+    CELL2(EJECTED, DEAD, replace, STOPPING, SUSPECT),
+    CELL(EJECTED, REFUSED, confirm, EJECTED),
+    CELL(EJECTED, EXITED, bury, BACKOFF),
+    CELL(EJECTED, TIMER, try, TRIAL),
+    CELL(EJECTED, WANT_LESS, drain, DRAINING),
+    CELL(TRIAL, HEARTBEAT_OK, go_on, TRIAL),
+    CELL(TRIAL, UNREADY, suspend, SUSPECT),
+    CELL2(TRIAL, DEAD, replace, STOPPING, SUSPECT),
+    CELL(TRIAL, REFUSED, doubt, SUSPECT),
+    CELL(TRIAL, OUTLIER, eject, EJECTED),
+    CELL(TRIAL, EXITED, bury, BACKOFF),
+    CELL(TRIAL, TIMER, pass, TRIAL), /* nothing was answered yet */
+    CELL(TRIAL, WANT_LESS, drain, DRAINING),
     CELL(READY, TIMER, forgive, READY),
     CELL(READY, WANT_LESS, drain, DRAINING),
     CELL(SUSPECT, HEARTBEAT_OK, join, READY),
@@ -57,7 +72,7 @@ static const struct expected expected[] = {
     CELL(SUSPECT, WANT_LESS, drain, DRAINING),
     CELL(DRAINING, EXITED, bury, GONE),
     CELL(DRAINING, TIMER, cut, STOPPING),
-    CELL(DRAINING, DRAINED, stop, STOPPING),
+    CELL(DRAINING, DRAINED, finish, STOPPING),
     CELL2(STOPPING, EXITED, bury, BACKOFF, GONE), /* with a fixed driver only leaving rows get there */
     CELL(STOPPING, TIMER, kill, STOPPING),
     CELL(STOPPING, WANT_LESS, resign, STOPPING),
@@ -92,6 +107,12 @@ static struct row *bring(struct bench *b, enum config_driver driver, enum superv
         return row;
     }
     bench_all_up(b);
+    if (state == SUPERVISOR_EJECTED || state == SUPERVISOR_TRIAL) {
+        row_event(row, ON_OUTLIER, "test");
+    }
+    if (state == SUPERVISOR_TRIAL) {
+        row_event(row, ON_TIMER, "test");
+    }
     if (state == SUPERVISOR_SUSPECT || (state == SUPERVISOR_STOPPING && driver == DRIVER_PROCESS)) {
         row_event(row, ON_UNREADY, "test");
     }

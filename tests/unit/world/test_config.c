@@ -40,9 +40,11 @@ static const char everything[] =
     " on_exit = \"leave\"; };"
     "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
-    "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; };\n"
+    "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; slow_start_ms = 67; weights = [ 7, 65535 ]; };\n"
     "health = { path = \"/up?x=1\"; interval_ms = 11; timeout_ms = 12; start_interval_ms = 13; start_timeout_ms = 14;\n"
     "    unready_after = 15; dead_after = 16; };\n"
+    "outlier = { failures = 71; errors = 72; failure_percent = 73; latency_factor = 7.4; min_requests = 75; interval_ms = 76;\n"
+    "    eject_ms = 77; eject_max_ms = 78; max_ejected_percent = 79; trials = 80; };\n"
     "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; idle = 26; linger = 27; drain = 28; };\n"
     "limits = { buffer = 32768; head = 8192; target = 4096; headers = 31; body = 68719476736L; control_body = 32000;\n"
     "    replay = 33; turn_bytes = 34000; splice_min = 34500; pipes = 34; connections = 35; connections_per_client = 351;\n"
@@ -165,6 +167,13 @@ static void check_values(const struct config *c)
     assert_string_equal(c->replicas.process.address, "::1");
     assert_string_equal(c->health.path, "/up?x=1");
     assert_int_equal(c->health.dead_after, 16);
+    assert_int_equal(c->replicas.slow_start_ms, 67);
+    assert_int_equal(c->replicas.n_weights, 2);
+    assert_int_equal(c->replicas.weights[1], 65535);
+    assert_string_equal(c->replicas.state_file, conf_path("state.json"));
+    assert_int_equal(c->outlier.failures, 71);
+    assert_int_equal(c->outlier.latency_factor, 7400);
+    assert_int_equal(c->outlier.trials, 80);
     assert_int_equal(c->timeouts.drain, 28);
     assert_true(c->limits.body == 68719476736);
     assert_int_equal(c->limits.history, 37);
