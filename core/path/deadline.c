@@ -19,11 +19,8 @@ void deadline_open(struct deadlines *all)
 struct deadline *deadline_expired(struct deadlines *all, enum deadline_class class, uint32_t limit_ms,
                                   uint64_t now_ns)
 {
-    struct link *head = &all->lists[class];
-    if (list_is_empty(head))
-        return NULL;
-    struct deadline *d = LIST_OWNER(head->next, struct deadline, link);
-    if (now_ns < d->since_ns + limit_ms * CLOCK_NS_PER_MS)
+    struct deadline *d = deadline_oldest(all, class);
+    if (!d || now_ns < d->since_ns + limit_ms * CLOCK_NS_PER_MS)
         return NULL;
     deadline_disarm(all, d);
     return d;

@@ -76,6 +76,13 @@ static inline void deadline_disarm(struct deadlines *all, struct deadline *d)
     all->armed--;
 }
 
+/* The one of the class that has waited longest, or NULL. */
+static inline struct deadline *deadline_oldest(const struct deadlines *all, enum deadline_class class)
+{
+    const struct link *list = &all->lists[class];
+    return list_is_empty(list) ? NULL : LIST_OWNER(list->next, struct deadline, link);
+}
+
 /* The first of the class that has waited limit_ms or longer, disarmed; NULL when there is none. */
 struct deadline *deadline_expired(struct deadlines *all, enum deadline_class class, uint32_t limit_ms,
                                   uint64_t now_ns);

@@ -14,6 +14,9 @@
 /* Below this much room in `out` it is written before more is framed. */
 #define ROOM_MIN 256
 
+/* A body up to so many bytes is copied behind its head: send(2) of one piece is cheaper than sendmsg(2) of two. */
+#define COPY_MAX 2048
+
 void relay_start(struct relay *r, struct conn *from, struct conn *to, const struct relay_means *means)
 {
     *r = (struct relay){ .from = from, .to = to, .means = means, .ended = true };
@@ -158,9 +161,20 @@ static void wrote(struct relay *r, size_t n)
     }
 }
 
+/* A short body joins what goes before it. */
+static void join_short(struct relay *r)
+{
+    if (r->direct == 0 || r->direct > COPY_MAX || !r->out || buffer_room(r->out) < r->direct)
+        return;
+    append(r->out, buffer_data(r->in), r->direct);
+    r->in->start += r->direct;
+    r->direct = 0;
+}
+
 /* One write of all that waits. DONE when nothing is left of it. */
 static enum relay_result write_waiting(struct relay *r)
 {
+    join_short(r);
     struct iovec parts[2];
     int n = 0;
     if (r->out && buffer_used(r->out) > 0)

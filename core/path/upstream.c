@@ -134,9 +134,21 @@ static int start_connect(const struct replica *replica)
     return -1;
 }
 
+/* The one that has idled longest, whoever its replica is, makes room for one that is needed. */
+static bool close_oldest_idle(struct worker *w)
+{
+    struct deadline *d = deadline_oldest(&w->deadlines, DEADLINE_UPSTREAM_IDLE);
+    if (!d)
+        return false;
+    close_upstream(LIST_OWNER(LIST_OWNER(d, struct conn, deadline), struct upstream, conn));
+    return true;
+}
+
 static struct upstream *open_new(struct worker *w, struct seat *seat)
 {
     int fd = start_connect(seat->replica);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && close_oldest_idle(w))
+        fd = start_connect(seat->replica);
     if (fd < 0)
         return NULL;
     struct upstream *u = slab_take(&w->upstream_slab);

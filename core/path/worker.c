@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/thread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -388,8 +389,12 @@ int worker_start(struct worker *w)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int result = pthread_create(&w->thread, NULL, run, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result == 0)
+    if (result == 0) {
+        char name[16]; /* what the kernel keeps: "worker 0" in top and in /proc/PID/task */
+        snprintf(name, sizeof name, "worker %u", w->number);
+        pthread_setname_np(w->thread, name);
         return 0;
+    }
     errno = result;
     return -1;
 }

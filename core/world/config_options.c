@@ -360,7 +360,7 @@ const struct config_option config_options[] = {
       .help = "Retries after time-outs and 5xx, of the requests in flight …" },
     { INTEGER(retry.budget_min, 0, 1000000, "64"), .help = "… but so many at once in any case." },
 
-    { INTEGER(upstream.idle, 0, 65536, "128"),
+    { INTEGER(upstream.idle, 0, 65536, "4096"),
       .help = "Idle connections kept for each replica by each worker." },
     { MS(upstream.idle_ms, 1, DAY_MS, "30000"), .help = "For so long." },
     { MS(upstream.safe_idle_ms, 0, DAY_MS, "1000"),
