@@ -6,6 +6,7 @@ and says so when one is taken.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -20,16 +21,17 @@ RINGMASTER = """
 listen = [ "127.0.0.1:{port}" ];
 admin = "";
 workers = {workers};
+log = {{ access = {{ path = "{access}"; format = "combined"; }}; }};
 limits = {{ connections = 100000; }};
 replicas = {{ driver = "static"; static = {{ addresses = [ {addresses} ]; }}; }};
 """
 
 NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+worker_processes 1; daemon off; pid {folder}/nginx-{port}.pid; error_log {folder}/nginx-{port}.log;
 worker_rlimit_nofile 20000;
 events {{ worker_connections 19000; }}
 http {{
-    access_log off; keepalive_requests 100000000; sendfile on;
+    access_log {access}; keepalive_requests 100000000; sendfile on;
     upstream u {{ server 127.0.0.1:{replica}; keepalive 128; keepalive_requests 100000000; }}
     server {{
         listen 127.0.0.1:{port};
@@ -46,9 +48,11 @@ http {{
 HAPROXY = """
 global
     nbthread 1
+    {access_global}
     maxconn 7000
 defaults
     mode http
+    {access}
     timeout connect 1s
     timeout client 75s
     timeout server 60s
@@ -105,6 +109,16 @@ class Process:
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def worker_cpu(self):
+        """Of the threads that carry traffic alone: heartbeats are the control thread's."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
+            name, fields = re.match(r"\d+ \((.*)\) (.*)", (task / "stat").read_text()).groups()
+            if name.startswith("worker"):
+                fields = fields.split()
+                total += int(fields[11]) + int(fields[12])
+        return total / TICKS
+
     def pss_kib(self):
         for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -136,32 +150,41 @@ def replica(*switches):
                    1, REPLICA)
 
 
-def relay(folder):
-    program = folder / "relay"
+def built(folder, name):
+    """A program of this folder, compiled on first use."""
+    program = folder / name
     if not program.exists():
-        source = pathlib.Path(__file__).with_name("relay.c")
+        source = pathlib.Path(__file__).with_name(name + ".c")
         subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, source], check=True)
-    return Process("relay", [program, 24004, REPLICA], 0, 24004)
+    return program
 
 
-def ringmaster(folder, addresses=None, workers=1, port=24001, program=None, core="0"):
+def relay(folder):
+    return Process("relay", [built(folder, "relay"), 24004, REPLICA], 0, 24004)
+
+
+def ringmaster(folder, addresses=None, workers=1, port=24001, program=None, core="0", access=""):
     conf = folder / f"ringmaster-{port}.conf"
     listed = addresses or [f"127.0.0.1:{REPLICA}"]
-    conf.write_text(RINGMASTER.format(port=port, workers=workers, addresses=", ".join(f'"{a}"' for a in listed)))
+    conf.write_text(RINGMASTER.format(port=port, workers=workers, addresses=", ".join(f'"{a}"' for a in listed), access=access))
     return Process("ringmaster", [program or BUILD / "bin/ringmaster", "-c", conf], core, port)
 
 
-def nginx(folder):
+def nginx(folder, access=None, port=24002):
+    """With its buffered log: the unbuffered one costs a system call a line."""
     if not shutil.which("nginx"):
         return None
-    conf = folder / "nginx.conf"
-    conf.write_text(NGINX.format(folder=folder, port=24002, replica=REPLICA))
-    return Nginx("nginx", ["nginx", "-c", conf], 0, 24002)
+    conf = folder / f"nginx-{port}.conf"
+    log = f"{access} combined buffer=64k flush=1s" if access else "off"
+    conf.write_text(NGINX.format(folder=folder, port=port, replica=REPLICA, access=log))
+    return Nginx("nginx", ["nginx", "-c", conf], 0, port)
 
 
-def haproxy(folder):
+def haproxy(folder, access=None, port=24003, switches=("-db",)):
+    """It writes no log files; to its standard output, which is /dev/null here, is the cheapest it can."""
     if not shutil.which("haproxy"):
         return None
-    conf = folder / "haproxy.cfg"
-    conf.write_text(HAPROXY.format(port=24003, replica=REPLICA))
-    return Process("haproxy", ["haproxy", "-db", "-f", conf], 0, 24003)
+    conf = folder / f"haproxy-{port}.cfg"
+    conf.write_text(HAPROXY.format(port=port, replica=REPLICA, access="log global\n    option httplog" if access else "",
+                                   access_global="log stdout format raw local0" if access else ""))
+    return Process("haproxy", ["haproxy", *switches, "-f", conf], 0, port)

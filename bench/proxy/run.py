@@ -9,20 +9,23 @@ machine does, this does not. The peers are measured in turn, A B C D A B C D; ea
 
 import argparse
 import datetime
+import json
 import os
 import pathlib
 import platform
 import re
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import peers
 
-ROWS = ["small", "close", "bodies", "connections", "replicas", "workers", "idle"]
+ROWS = ["small", "log", "close", "bodies", "connections", "replicas", "workers", "idle", "latency", "reload"]
 
 
 def wrk(port, seconds, connections, *extra):
@@ -42,24 +45,50 @@ def cost(peer, seconds, connections, *extra):
     return (peer.cpu() - before) / requests * 1e6
 
 
+def load(folder, peer, seconds, connections, how, n, meanwhile=None):
+    """bench/proxy/load: how is "rate" (requests a second) or "flight" (unanswered at a time). Its figures, and under "us" the CPU a
+    request while all connections were open. meanwhile() runs once they are."""
+    command = ["taskset", "-c", "1", str(peers.built(folder, "load")), str(peer.port), str(connections), str(seconds), how, str(int(n))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        cpu = peer.cpu()
+        if meanwhile:
+            meanwhile()
+        out = json.loads(process.stdout.readline())
+        out["us"] = (peer.cpu() - cpu) / max(out["requests"], 1) * 1e6
+    return out
+
+
 class Table:
-    """Collects rows and prints them as Markdown."""
+    """Collects rows and prints them as Markdown, and at the end each figure beside its goal."""
 
     def __init__(self):
-        self.lines = []
+        self.lines, self.goals = [], []
+
+    def goal(self, what, figure, reach, at_most=True):
+        """figure and reach are numbers; the verdict is printed at the end."""
+        met = figure <= reach if at_most else figure >= reach
+        self.goals.append(f"| {what} | {figure:.2f} | {'≤' if at_most else '≥'} {reach:.2f} | {'met' if met else 'missed'} |")
+
+    def verdict(self):
+        self.say("\n## Goals\n\n| figure | measured | goal | |\n|---|---|---|---|")
+        for line in self.goals:
+            self.say(line)
 
     def say(self, line=""):
         self.lines.append(line)
         print(line, flush=True)
 
     def compare(self, title, unit, costs, command):
-        """costs: name -> figures of each round. The ratio is the peer's figure over ours, round by round."""
+        """costs: name -> figures of each round. The ratio is the peer's figure over ours, round by round; all are returned."""
+        ratios = {}
         self.say(f"\n### {title}\n\n| | {unit}, median (min-max) | × ringmaster |\n|---|---|---|")
         ours = costs["ringmaster"]
         for name, figures in costs.items():
-            ratio = statistics.median(f / o for f, o in zip(figures, ours))
+            ratio = ratios[name] = statistics.median(f / o for f, o in zip(figures, ours))
             self.say(f"| {name} | {statistics.median(figures):.2f} ({min(figures):.2f}-{max(figures):.2f}) | {ratio:.2f} |")
         self.say(f"\n`{command}`")
+        return ratios
 
 
 def rounds(args, made, measure):
@@ -80,15 +109,40 @@ def side_by_side(args, folder, table, title, connections, *extra, with_relay=Tru
         for peer in made:
             peer.stop()
     command = " ".join(["wrk -t1", f"-c{connections}", f"-d{args.seconds}", *extra])
-    table.compare(title, "µs CPU a request", costs, command)
+    return table.compare(title, "µs CPU a request", costs, command)
+
+
+def better_peer(ratios):
+    """The smallest ratio of a real peer over ours: 1 or more means that we are at least as good as the best of them."""
+    return min((r for name, r in ratios.items() if name in ("nginx", "haproxy")), default=float("nan"))
 
 
 def row_small(args, folder, table):
-    side_by_side(args, folder, table, "Small GET, keep-alive, 64 connections", 64)
+    ratios = side_by_side(args, folder, table, "Small GET, keep-alive, 64 connections", 64)
+    table.goal("small GET: ours / bare relay", 1 / ratios["relay"], 1.10)
+    for name, reach in (("nginx", 1.20), ("haproxy", 1.35)):
+        if name in ratios:
+            table.goal(f"small GET: {name} / ours", ratios[name], reach, at_most=False)
+
+
+def row_log(args, folder, table):
+    made = [peers.ringmaster(folder, access=folder / "ringmaster.access"), peers.nginx(folder, access=folder / "nginx.access"),
+            peers.haproxy(folder, access=True)]
+    made = [p for p in made if p]
+    try:
+        costs = rounds(args, made, lambda p: cost(p, args.seconds, 64))
+    finally:
+        for peer in made:
+            peer.stop()
+    ratios = table.compare("Small GET with the access log on, 64 connections", "µs CPU a request", costs,
+                           f"wrk -t1 -c64 -d{args.seconds}")
+    if "nginx" in ratios:
+        table.goal("access log on: nginx / ours", ratios["nginx"], 1.15, at_most=False)
 
 
 def row_close(args, folder, table):
-    side_by_side(args, folder, table, "A new connection for each request", 64, "-H", "Connection: close", with_relay=False)
+    ratios = side_by_side(args, folder, table, "A new connection for each request", 64, "-H", "Connection: close", with_relay=False)
+    table.goal("a connection for each request: better peer / ours", better_peer(ratios), 1.0, at_most=False)
 
 
 def row_bodies(args, folder, table):
@@ -98,28 +152,37 @@ def row_bodies(args, folder, table):
         try:
             made = [p for p in (peers.ringmaster(folder), peers.nginx(folder), peers.haproxy(folder)) if p]
             costs = rounds(args, made, lambda p, s=size: cost(p, args.seconds, 8) / 1e6 / (s / 2**30))
-            table.compare(f"Download, {text} bodies", "CPU s a GiB", costs, f"wrk -t1 -c8 -d{args.seconds}")
+            ratios = table.compare(f"Download, {text} bodies", "CPU s a GiB", costs, f"wrk -t1 -c8 -d{args.seconds}")
+            table.goal(f"download, {text}: better peer / ours", better_peer(ratios), 1.0, at_most=False)
         finally:
             for peer in [*made, origin]:
                 peer.stop()
 
 
 def row_connections(args, folder, table):
-    table.say("\n### Ringmaster from 10 to 10,000 connections\n\n| connections | µs CPU a request | × first |\n|---|---|---|")
+    table.say("\n### Ringmaster from 10 to 10,000 connections\n\nLeft: always 10 requests unanswered, and the connections take turns. Right: "
+              "a request under way on every one of them, which takes two descriptors each; so where 20,000 are all there are, the last row "
+              "is 9,000.\n\n| connections | µs CPU a request, 10 under way | × first | all under way | × first |\n|---|---|---|---|---|")
     ours = peers.ringmaster(folder)
+    first = None
     try:
-        first = None
         for connections in (10, 100, 1000, 10000):
-            us = statistics.median(cost(ours, args.seconds, connections) for _ in range(3))
-            first = first or us
-            table.say(f"| {connections} | {us:.2f} | {us / first:.2f} |")
+            some = statistics.median(load(folder, ours, args.seconds, connections, "flight", 10)["us"] for _ in range(args.rounds))
+            most = min(connections, 9000)
+            load(folder, ours, args.seconds + 1, most, "flight", most)  # opens what it needs towards the replica
+            every = statistics.median(load(folder, ours, args.seconds, most, "flight", most)["us"] for _ in range(args.rounds))
+            first = first or (some, every)
+            table.say(f"| {connections} | {some:.2f} | {some / first[0]:.2f} | {every:.2f} | {every / first[1]:.2f} |")
     finally:
         ours.stop()
+    table.say(f"\n`load PORT N {args.seconds} flight 10`; `load PORT N {args.seconds} flight N`")
+    table.goal("10 to 10,000 connections, 10 requests under way", some / first[0], 1.3)
+    table.goal("10 to 9,000 connections, a request under way on each", every / first[1], 1.3)
 
 
 def row_replicas(args, folder, table):
-    table.say("\n### Ringmaster from 3 to 1,000 replicas\n\nAll are one program on 127.0.x.y; heartbeats, on the control thread, are "
-              "subtracted.\n\n| replicas | µs CPU a request | × first |\n|---|---|---|")
+    table.say("\n### Ringmaster from 3 to 1,000 replicas\n\nAll are one program on 127.0.x.y. The worker's thread alone; heartbeats are "
+              "the control thread's.\n\n| replicas | µs CPU a request | × first | control thread |\n|---|---|---|---|")
     first = None
     for n in (3, 100, 1000):
         addresses = [f"127.0.{i // 250}.{i % 250 + 1}:{peers.REPLICA + 10}" for i in range(n)]
@@ -127,21 +190,20 @@ def row_replicas(args, folder, table):
                                peers.REPLICA + 10)
         ours = peers.ringmaster(folder, addresses)
         try:
-            time.sleep(1)
-            idle = ours.cpu()
-            time.sleep(args.seconds)
-            idle = ours.cpu() - idle
-            figures = []
-            for _ in range(3):
-                before = ours.cpu()
+            wrk(ours.port, 2, 64)  # every replica has its connections
+            figures, rest, wall = [], ours.cpu() - ours.worker_cpu(), time.monotonic()
+            for _ in range(args.rounds):
+                before = ours.worker_cpu()
                 requests, _ = wrk(ours.port, args.seconds, 64)
-                figures.append((ours.cpu() - before - idle) / requests * 1e6)
+                figures.append((ours.worker_cpu() - before) / requests * 1e6)
+            rest = (ours.cpu() - ours.worker_cpu() - rest) / (time.monotonic() - wall) * 100
             us = statistics.median(figures)
             first = first or us
-            table.say(f"| {n} | {us:.2f} (heartbeats {idle / args.seconds * 100:.1f} % of a core) | {us / first:.2f} |")
+            table.say(f"| {n} | {us:.2f} | {us / first:.2f} | {rest:.1f} % of a core |")
         finally:
             ours.stop()
             origin.stop()
+    table.goal("3 to 1,000 replicas", us / first, 1.3)
 
 
 def row_workers(args, folder, table):
@@ -153,7 +215,9 @@ def row_workers(args, folder, table):
     finally:
         one.stop()
         two.stop()
-    table.compare("Two workers beside one, both on both cores", "µs CPU a request", costs, f"wrk -t1 -c64 -d{args.seconds}")
+    ratios = table.compare("Two workers beside one, both on both cores", "µs CPU a request", costs,
+                           f"wrk -t1 -c64 -d{args.seconds}")
+    table.goal("two workers / one", ratios["two workers"], 1.1)
 
 
 def open_clients(port, n):
@@ -175,10 +239,111 @@ def row_idle(args, folder, table):
         warm = open_clients(peer.port, 50)
         before = peer.pss_kib()
         held = open_clients(peer.port, 4000)
-        table.say(f"| {peer.name} | {(peer.pss_kib() - before) / 4000:.3f} |")
+        each = (peer.pss_kib() - before) / 4000
+        table.say(f"| {peer.name} | {each:.3f} |")
+        if peer.name == "ringmaster":
+            table.goal("KiB of an idle connection", each, 0.36)
         for s in warm + held:
             s.close()
         peer.stop()
+
+
+def row_latency(args, folder, table):
+    """The same rate for all: half of what the slowest of them can do."""
+    made = [p for p in (peers.ringmaster(folder), peers.nginx(folder), peers.haproxy(folder)) if p]
+    try:
+        most = {p.name: statistics.median(wrk(p.port, args.seconds, 64)[0] / args.seconds for _ in range(3)) for p in made}
+        rate = int(min(most.values()) / 2)
+        figures = {p.name: [] for p in made}
+        for _ in range(args.rounds):
+            for p in made:
+                figures[p.name].append(load(folder, p, args.seconds + 1, 64, "rate", rate))
+    finally:
+        for p in made:
+            p.stop()
+    table.say(f"\n### Latency at half of saturation\n\nSaturation (wrk, 64 connections): "
+              f"{', '.join(f'{n} {int(r)}/s' for n, r in most.items())}. All get {rate} requests a second, at their intended times; latency "
+              "counts from then.\n\n| | p50 µs | p99 µs, median (min-max) | p99.9 µs |\n|---|---|---|---|")
+    middle = {}
+    for name, runs in figures.items():
+        p50, p99, p999 = ([r[q] for r in runs] for q in ("p50", "p99", "p999"))
+        middle[name] = statistics.median(p99)
+        table.say(f"| {name} | {statistics.median(p50):.0f} | {middle[name]:.0f} ({min(p99)}-{max(p99)}) | {statistics.median(p999):.0f} |")
+    table.say(f"\n`load PORT 64 {args.seconds + 1} rate {rate}`")
+    others = [m for n, m in middle.items() if n != "ringmaster"]
+    if others:
+        table.goal("p99 at half of saturation: ours / better peer", middle["ringmaster"] / min(others), 1.0)
+
+
+RELOADS = 3  # in each run, a second apart
+
+
+def reload_ringmaster(peer):
+    request = urllib.request.Request(f"http://127.0.0.1:{peer.port}/reload", method="POST")
+    start = time.monotonic()
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        answer.read()  # every worker serves by the new configuration
+    return time.monotonic() - start
+
+
+def old_gone(old, start):
+    """Seconds until the process is gone: the last old answer is given by then."""
+    while pathlib.Path(f"/proc/{old}/stat").exists() and " Z " not in pathlib.Path(f"/proc/{old}/stat").read_text():
+        if time.monotonic() - start > 5:
+            break
+        time.sleep(0.001)
+    return time.monotonic() - start
+
+
+def children_of(pid):
+    return [int(c) for c in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def reload_master(peer, how):
+    """nginx on SIGHUP, HAProxy on SIGUSR2: a new worker is started, the old one leaves."""
+    old, start = peer.pid, time.monotonic()
+    os.kill(peer.process.pid, how)
+    took = old_gone(old, start)
+    new = [c for c in children_of(peer.process.pid) if c != old]
+    peer.pid = new[-1] if new else old
+    return took
+
+
+def row_reload(args, folder, table):
+    made = [(peers.ringmaster(folder), reload_ringmaster)]
+    nginx, haproxy = peers.nginx(folder), peers.haproxy(folder, switches=("-W",))
+    if nginx:
+        made.append((nginx, lambda p: reload_master(p, signal.SIGHUP)))
+    if haproxy:
+        haproxy.pid = children_of(haproxy.process.pid)[0]
+        made.append((haproxy, lambda p: reload_master(p, signal.SIGUSR2)))
+    table.say(f"\n### A reload at full load\n\n64 connections, each with a request under way; {RELOADS} reloads in {RELOADS + 1} s. The old "
+              "configuration's end: Ringmaster's answer to POST /reload (vetting included), the old process's exit of the others, at most 5 s."
+              "\n\n| | p99 µs without | with | ratio | old gone after ms | connections closed | requests lost |\n|---|---|---|---|---|---|---|")
+    try:
+        for peer, reload in made:
+            ratios, without, during, took, closed, lost = [], [], [], [], 0, 0
+
+            def reloads(p=peer, r=reload, t=took):
+                for _ in range(RELOADS):
+                    t.append(r(p) * 1000)
+                    time.sleep(max(0, 1 - t[-1] / 1000))
+
+            for _ in range(args.rounds):
+                without.append(load(folder, peer, RELOADS + 1, 64, "flight", 64)["p99"])
+                got = load(folder, peer, RELOADS + 1, 64, "flight", 64, reloads)
+                during.append(got["p99"])
+                ratios.append(during[-1] / without[-1])
+                closed, lost = closed + got["closed"], lost + got["errors"] + got["bad"]
+            table.say(f"| {peer.name} | {statistics.median(without):.0f} | {statistics.median(during):.0f} | {statistics.median(ratios):.2f} | "
+                      f"{statistics.median(took):.0f} | {closed} | {lost} |")
+            if peer.name == "ringmaster":
+                table.goal("p99 with reloads / without", statistics.median(ratios), 1.1)
+                table.goal("requests lost by reloads", lost, 0)
+    finally:
+        for peer, _ in made:
+            peer.stop()
+    table.say(f"\n`load PORT 64 {RELOADS + 1} flight 64`; `POST /reload`, `kill -HUP`, `kill -USR2`")
 
 
 def machine():
@@ -218,7 +383,9 @@ def main():
                 globals()[f"row_{row}"](args, folder, table)
             finally:
                 peers.stop_all()
+    table.verdict()
     if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text("\n".join(table.lines) + "\n")
 
 
