@@ -63,7 +63,9 @@ static void rest(uint32_t i)
 static void open_one(uint32_t i)
 {
     struct connection *c = &connections[i];
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
     int on = 1;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -165,7 +167,8 @@ static void run(uint64_t seconds, bool by_rate, uint64_t n)
         while (by_rate && due <= now && send_one(due))
             due = start + ++k * 1000000000ull / n;
         uint64_t rest_ns = due > now ? due - now : n_resting > 0 ? 0 : 1000000;
-        struct timespec wait = { .tv_sec = (time_t)(rest_ns / 1000000000ull), .tv_nsec = (long)(rest_ns % 1000000000ull) };
+        struct timespec wait = { .tv_sec = (time_t)(rest_ns / 1000000000ull),
+                                 .tv_nsec = (long)(rest_ns % 1000000000ull) };
         int got = epoll_pwait2(loop, events, EVENTS, &wait, NULL);
         for (int e = 0; e < got; e++)
             if (hear(events[e].data.u32) && !by_rate)
@@ -196,16 +199,18 @@ int main(int argc, char **argv)
     resting = calloc(n_connections, sizeof *resting);
     loop = epoll_create1(EPOLL_CLOEXEC);
     prctl(PR_SET_TIMERSLACK, 1000ul); /* ns: to be in time */
-    request_len = (size_t)snprintf(request, sizeof request, "GET /home HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", port);
+    request_len =
+        (size_t)snprintf(request, sizeof request, "GET /home HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", port);
     for (uint32_t i = 0; i < n_connections; i++)
         open_one(i);
     puts("ready");
     fflush(stdout);
     run((uint64_t)atoi(argv[3]), argv[4][0] == 'r', strtoull(argv[5], NULL, 10));
     qsort(samples, n_samples, sizeof *samples, compare);
-    printf("{\"sent\": %lu, \"requests\": %zu, \"errors\": %lu, \"closed\": %lu, \"bad\": %lu, \"p50\": %u, \"p99\": %u, "
-           "\"p999\": %u, \"max\": %u}\n",
-           sent, n_samples, errors, closed, bad, quantile(0.5), quantile(0.99), quantile(0.999), quantile(1));
+    printf(
+        "{\"sent\": %lu, \"requests\": %zu, \"errors\": %lu, \"closed\": %lu, \"bad\": %lu, \"p50\": %u, \"p99\": %u, "
+        "\"p999\": %u, \"max\": %u}\n",
+        sent, n_samples, errors, closed, bad, quantile(0.5), quantile(0.99), quantile(0.999), quantile(1));
     fflush(stdout);
     usleep(200000); /* who reads this looks at the server's clock now, before all the connections close */
     return 0;

@@ -203,6 +203,12 @@ static void hook_event(void *ctx, const char *kind, const char *replica, const c
     events_note(c->events, kind, replica, why);
 }
 
+static void hook_cut(void *ctx, struct replica *replica)
+{
+    struct control *c = ctx;
+    publish_cut(c->publish, replica);
+}
+
 static void hook_stopped(void *ctx)
 {
     struct control *c = ctx;
@@ -297,6 +303,7 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
     struct supervisor_hooks up = { .ctx = c,
                                    .rotation_changed = hook_rotation_changed,
                                    .forget = hook_forget,
+                                   .cut = hook_cut,
                                    .stopped = hook_stopped,
                                    .event = hook_event,
                                    .file = c->file };

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -47,6 +48,7 @@ struct health {
     uint32_t interval_ms, start_interval_ms, timeout_ms;
     uint32_t confirm_below; /* misses in a row below this are followed by a probe at once */
     uint32_t revision;      /* rises when path or timeout change */
+    bool says_local;        /* connections begin with a PROXY header */
 };
 
 struct heartbeat {
@@ -63,6 +65,7 @@ struct heartbeat {
     uint32_t revision; /* of the settings in easy; 0: none yet */
     uint64_t began_ns; /* the last probe */
     size_t body;       /* bytes of the answer so far */
+    int opened;        /* the socket of a connection that libcurl is opening; -1: none */
 };
 
 static void on_due(evutil_socket_t fd, short what, void *arg);
@@ -81,6 +84,32 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     (void)data;
     b->body += size * count;
     return b->body > BODY_MAX ? 0 : size * count;
+}
+
+/* Where upstream.proxy_protocol is in force, replicas want every connection to begin with a PROXY header. A heartbeat
+ * comes from the balancer itself: LOCAL, version 2 (section 2.2 of the specification). */
+static const char local_header[16] = "\r\n\r\n\0\r\nQUIT\n\x20";
+
+static int on_open(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    struct heartbeat *b = arg;
+    (void)purpose;
+    b->opened = fd;
+    return CURL_SOCKOPT_OK;
+}
+
+/* Connected, and nothing was sent yet. Sixteen bytes always fit a new socket's buffer. */
+static int on_connected(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    struct heartbeat *b = arg;
+    int fd = b->opened;
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    b->opened = -1;
+    if (fd < 0 || !b->health->says_local) {
+        return CURL_PREREQFUNC_OK;
+    }
+    ssize_t n = send(fd, local_header, sizeof local_header, MSG_NOSIGNAL);
+    return n == (ssize_t)sizeof local_header ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* What changes with the configuration. */
@@ -108,6 +137,10 @@ static CURL *make_easy(struct heartbeat *b)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, b);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ringmaster-heartbeat");
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 1024L);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, b);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, b);
     return easy;
 }
 
@@ -200,6 +233,7 @@ static void begin(struct heartbeat *b)
     }
     b->began_ns = clock_now_ns();
     b->body = 0;
+    b->opened = -1;
     curl_easy_setopt(b->job.easy, CURLOPT_FRESH_CONNECT,
                      b->wants_fresh || b->pace == HEALTH_STARTING ? 1L : 0L);
     CURLMcode code = curl_loop_start(h->curl, &b->job);
@@ -306,6 +340,7 @@ static void apply_http(struct health *h, const struct config *next)
     h->start_interval_ms = next->health.start_interval_ms;
     h->timeout_ms = next->health.timeout_ms;
     h->confirm_below = next->health.unready_after;
+    h->says_local = next->upstream.proxy_protocol == PROXY_PROTOCOL_V2;
     h->revision++;
 }
 

@@ -431,6 +431,17 @@ void publish_released(struct publish *p, struct letter_view *letter)
     free_views(p);
 }
 
+static void post_replica(struct publish *p, enum message kind, struct replica *replica)
+{
+    for (unsigned i = 0; i < p->n_workers; i++) {
+        struct letter_replica *letter = mem_zero(1, sizeof *letter);
+        letter->letter.kind = (int)kind;
+        letter->worker = i;
+        letter->replica = replica;
+        mailbox_post(p->workers[i].mailbox, &letter->letter);
+    }
+}
+
 void publish_forget(struct publish *p, struct replica *replica)
 {
     if (p->stopped)
@@ -440,13 +451,13 @@ void publish_forget(struct publish *p, struct replica *replica)
     f->left = p->n_workers;
     replica_retain(replica);
     list_push_back(&p->forgetting, &f->link);
-    for (unsigned i = 0; i < p->n_workers; i++) {
-        struct letter_replica *letter = mem_zero(1, sizeof *letter);
-        letter->letter.kind = MESSAGE_FORGET;
-        letter->worker = i;
-        letter->replica = replica;
-        mailbox_post(p->workers[i].mailbox, &letter->letter);
-    }
+    post_replica(p, MESSAGE_FORGET, replica);
+}
+
+void publish_cut(struct publish *p, struct replica *replica)
+{
+    if (!p->stopped)
+        post_replica(p, MESSAGE_CUT, replica);
 }
 
 static void end_forgetting(struct forgetting *f)

@@ -86,6 +86,9 @@ void publish_apply(struct publish *p, const struct publish_change *change);
 /* No view names the replica any more: asks every worker to forget it, then tells hooks.forgotten. */
 void publish_forget(struct publish *p, struct replica *replica);
 
+/* Asks every worker to end what still uses a replica that it was asked to forget. */
+void publish_cut(struct publish *p, struct replica *replica);
+
 /* Letters of these kinds came from a worker; they are freed here. */
 void publish_switched(struct publish *p, struct letter_view *letter);
 void publish_released(struct publish *p, struct letter_view *letter);

@@ -219,6 +219,15 @@ static json_t *render_totals(const struct routes *r)
     return render_worker_totals(&sum);
 }
 
+/* Open now. Each worker's pair is read on its own, so a moment may lie between the two. */
+static uint64_t count_tunnels(const struct routes *r)
+{
+    struct worker_totals sum = { 0 };
+    for (unsigned i = 0; i < r->n_workers; i++)
+        stats_add_worker(r->workers[i].counters, &sum);
+    return sum.tunnels > sum.tunnels_closed ? sum.tunnels - sum.tunnels_closed : 0;
+}
+
 static json_t *render_workers(const struct routes *r)
 {
     json_t *out = json_array();
@@ -323,6 +332,7 @@ void state_show(struct call *call)
     put_count(out, "log_lost", log_lost());
     put(out, "access_log", render_access(r));
     put(out, "state_file", render_state_file(r));
+    put_count(out, "tunnels", count_tunnels(r));
     put(out, "strategy", render_strategy(r));
     put(out, "refusal", *refusal ? json_any_text(refusal) : json_null());
     put(out, "largest_share_over_fair", render_largest_share(view->pools[0].table));

@@ -68,6 +68,8 @@ struct supervisor_hooks {
     /* No published view names it any more: post FORGET to every worker, and call supervisor_forgotten when
      * all answered. */
     void (*forget)(void *ctx, struct replica *replica);
+    /* Its row is gone, and some worker still uses it: that has to end now. */
+    void (*cut)(void *ctx, struct replica *replica);
     /* The last row is gone after supervisor_stop. */
     void (*stopped)(void *ctx);
     /* Something happened (events.h). NULL: nobody listens. */

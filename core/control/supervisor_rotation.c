@@ -143,6 +143,9 @@ void rotation_forget_row(struct row *row)
     struct departed *d = find_departed(row->owner, row, NULL);
     if (d) {
         d->row = NULL;
+        if (!row->owner->is_stopping) {
+            row->owner->hooks.cut(row->owner->hooks.ctx, d->replica);
+        }
     }
     if (row->shown) {
         let_go(row->owner, row->shown);

@@ -49,7 +49,8 @@ static int bind_one(const struct sockaddr_storage *address, socklen_t len, bool 
 int accept_open(const char *address, bool probe, char *why, size_t why_size)
 {
     struct sockaddr_storage where;
-    socklen_t len = config_parse_address(address, &where);
+    bool proxy;
+    socklen_t len = config_parse_listener(address, &where, &proxy);
     if (len == 0) {
         snprintf(why, why_size, "cannot listen on \"%s\": not an address", address);
         return -1;
@@ -117,7 +118,7 @@ static bool take_one(struct listener *l)
     socklen_t len = sizeof peer;
     int fd = accept4(l->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        client_open(l->worker, fd, &peer.any);
+        client_open(l->worker, fd, &peer.any, l->proxy);
         return true;
     }
     if (errno == ECONNABORTED || errno == EINTR)
@@ -147,9 +148,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-int accept_start(struct listener *l, struct worker *w, int fd)
+int accept_start(struct listener *l, struct worker *w, int fd, bool proxy)
 {
-    *l = (struct listener){ .worker = w, .fd = fd };
+    *l = (struct listener){ .worker = w, .fd = fd, .proxy = proxy };
     event_assign(&l->event, w->base, fd, EV_READ | EV_PERSIST, on_event,
                  l); /* level-triggered: a pause loses nothing */
     return event_add(&l->event, NULL);

@@ -18,6 +18,7 @@ struct listener {
     struct event event;
     struct worker *worker;
     int fd;
+    bool proxy;  /* connections begin with a PROXY header */
     bool paused; /* at a limit: not watched until the tick or a closed client tries again */
 };
 
@@ -26,8 +27,8 @@ struct listener {
  * in why. */
 int accept_open(const char *address, bool probe, char *why, size_t why_size);
 
-/* Watches the descriptor, which becomes the listener's. */
-int accept_start(struct listener *l, struct worker *w, int fd);
+/* Watches the descriptor, which becomes the listener's. proxy: connections must begin with a PROXY header. */
+int accept_start(struct listener *l, struct worker *w, int fd, bool proxy);
 
 /* Tries again after a pause. */
 void accept_resume(struct worker *w);

@@ -139,7 +139,7 @@ static struct access_text text_of(const char *text)
 
 static struct access_text span_of(const struct exchange *x, struct span span)
 {
-    return (struct access_text){ x->client->in->bytes + span.at, span.len };
+    return (struct access_text){ exchange_head(x) + span.at, span.len };
 }
 
 static struct access_text field_of(const struct exchange *x, const struct head_field *field)
@@ -149,7 +149,7 @@ static struct access_text field_of(const struct exchange *x, const struct head_f
 
 static struct access_text field_called(const struct exchange *x, const char *name, size_t len)
 {
-    return field_of(x, head_find_text(&x->request, x->client->in->bytes, name, len));
+    return field_of(x, head_find_text(&x->request, exchange_head(x), name, len));
 }
 
 static const char *ending_of(const struct exchange *x)
@@ -166,7 +166,7 @@ static const char *ending_of(const struct exchange *x)
 /* What stands in the request's head, as far as it was understood. */
 static void describe_request(const struct exchange *x, struct access_line *l)
 {
-    bool has_line = x->request.past_first_line && x->client->in;
+    bool has_line = x->request.past_first_line && exchange_head(x);
     l->minor = has_line ? x->request.minor : -1;
     if (!has_line)
         return;
@@ -195,12 +195,12 @@ static void describe_attempts(const struct exchange *x, struct access_line *l)
     l->generation = n->generation;
 }
 
-static void describe(const struct exchange *x, uint64_t now_ns, struct access_line *l)
+static void describe(struct exchange *x, uint64_t now_ns, char client[EXCHANGE_IP], struct access_line *l)
 {
     const struct access_note *n = &x->note;
     uint64_t sent = x->downward.written;
     l->when_us = (uint64_t)((int64_t)now_ns + x->worker->access.wall_ns) / 1000;
-    l->client = text_of(x->client_ip);
+    l->client = text_of(exchange_print_from(x, client));
     describe_request(x, l);
     describe_attempts(x, l);
     l->status = n->status ? n->status : 499;
@@ -246,8 +246,9 @@ void access_finish(struct exchange *x)
     if (!*x->client_ip)
         exchange_print_client(x);
     struct access_line line = { 0 };
+    char client[EXCHANGE_IP];
     if (need_block(a, w->config, now_ns)) {
-        describe(x, now_ns, &line);
+        describe(x, now_ns, client, &line);
         if (add_line(a, w->config, &line, now_ns)) {
             worker_need_tick(w);
             return;

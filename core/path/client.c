@@ -7,10 +7,12 @@
  */
 #include "path/client.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "path/accept.h"
 #include "path/exchange.h"
 #include "path/memory.h"
@@ -26,11 +28,17 @@ static void on_event(evutil_socket_t fd, short what, void *arg);
 static bool admit(struct client *c)
 {
     struct worker *w = c->worker;
+    if (!accept_is_full(w) || client_drop_idle(w))
+        return true;
+    tally_count(w, refused_full);
+    return false;
+}
+
+/* And whether one more of its address may. */
+static bool admit_address(struct client *c)
+{
+    struct worker *w = c->worker;
     uint32_t most = w->config->limits.connections_per_client;
-    if (accept_is_full(w) && !client_drop_idle(w)) {
-        tally_count(w, refused_full);
-        return false;
-    }
     if (most == 0)
         return true;
     switch (quota_connect(w->quota, &c->peer.any, most, w->now_ns, &c->place)) {
@@ -41,11 +49,28 @@ static bool admit(struct client *c)
     return true;
 }
 
-void client_open(struct worker *w, int fd, const struct sockaddr *peer)
+/* Whoever may begin with a PROXY header may say to be anybody. */
+static void refuse_stranger(struct worker *w, int fd)
 {
+    if (!w->stranger_told)
+        log_warn(
+            "a connection where listen says proxy, from an address that is not in proxy_from, was closed; "
+            "further ones are only counted (proxy_refused)");
+    w->stranger_told = true;
+    tally_count(w, proxy_refused);
+    close(fd);
+}
+
+void client_open(struct worker *w, int fd, const struct sockaddr *peer, bool proxy)
+{
+    if (proxy && !config_networks_hold(w->config->proxy_from, w->config->n_proxy_from, peer)) {
+        refuse_stranger(w, fd);
+        return;
+    }
     struct client *c = slab_take(&w->client_slab);
     memset(c, 0, sizeof *c);
     c->worker = w;
+    c->awaits_proxy = proxy;
     list_init(&c->ready_link);
     if (peer->sa_family == AF_INET)
         memcpy(&c->peer.v4, peer, sizeof c->peer.v4);
@@ -56,7 +81,7 @@ void client_open(struct worker *w, int fd, const struct sockaddr *peer)
         slab_give(&w->client_slab, c);
         return;
     }
-    c->turned_away = !admit(c);
+    c->turned_away = !admit(c) || (!proxy && !admit_address(c));
     list_push_back(&w->clients, &c->link);
     w->n_clients++;
     w->n_turned_away += c->turned_away;
@@ -72,6 +97,7 @@ void client_close(struct client *c)
     c->exchange = NULL;
     deadline_disarm(&w->deadlines, &c->conn.deadline);
     conn_close(&c->conn);
+    free(c->relayed);
     buffer_give(&w->buffer_slab, &c->in);
     list_remove(&c->link);
     list_remove(&c->ready_link);
@@ -116,7 +142,8 @@ static void start_lingering(struct client *c)
 /* Something of its request has come, so that it waits for an answer: before that none would be expected. */
 static void turn_away(struct client *c)
 {
-    if (!c->conn.readable)
+    bool has_come = c->conn.readable || (c->in && buffer_used(c->in) > 0); /* with its PROXY header */
+    if (!has_come)
         return;
     exchange_turn_away(&c->conn, "too many connections");
     start_lingering(c);
@@ -133,6 +160,61 @@ bool client_drop_idle(struct worker *w)
     tally_count(w, idle_dropped);
     client_close(c);
     return true;
+}
+
+/* ------------------------------------------------------------------ the PROXY header */
+
+/* From here on the client is whom the header names. */
+static void take_header(struct client *c, const struct proxy_header *h)
+{
+    c->awaits_proxy = false;
+    if (h->kind == PROXY_LOCAL)
+        return;
+    c->relayed = mem_zero(1, sizeof *c->relayed);
+    c->relayed->unknown = h->kind == PROXY_UNKNOWN;
+    c->relayed->tls = h->tls;
+    if (h->kind != PROXY_KNOWN)
+        return; /* nobody's address: it is not counted */
+    c->peer = h->from;
+    c->relayed->to = h->to;
+    if (admit_address(c))
+        return;
+    c->turned_away = true;
+    c->worker->n_turned_away++;
+    worker_wait(c->worker, &c->conn.deadline, DEADLINE_LINGER);
+}
+
+/* False: it is not whole yet, or the client is gone. Its time is that of the first request's head, which it is a
+ * part of. */
+static bool read_header(struct client *c)
+{
+    struct worker *w = c->worker;
+    struct proxy_header header;
+    for (;;) {
+        int len = c->in ? proxy_parse(buffer_data(c->in), buffer_used(c->in), &header) : PROXY_MORE;
+        if (len > 0) {
+            c->in->start += (uint32_t)len;
+            take_header(c, &header);
+            return true;
+        }
+        if (len == PROXY_BAD || (c->in && buffer_room(c->in) == 0)) {
+            tally_count(w, proxy_refused);
+            client_close(c);
+            return false;
+        }
+        if (!c->conn.readable)
+            return false;
+        if (!c->in)
+            c->in = buffer_take(&w->buffer_slab);
+        long n = conn_read(&c->conn, c->in->bytes + c->in->end, buffer_room(c->in));
+        if (n < 0) {
+            client_close(c);
+            return false;
+        }
+        c->in->end += (uint32_t)n;
+        if (buffer_used(c->in) == 0)
+            buffer_give(&w->buffer_slab, &c->in);
+    }
 }
 
 /* ------------------------------------------------------------------ requests */
@@ -210,6 +292,8 @@ void client_run(struct client *c)
         linger(c);
         return;
     }
+    if (c->awaits_proxy && !c->turned_away && !read_header(c))
+        return;
     if (c->turned_away) {
         turn_away(c);
         return;

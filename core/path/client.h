@@ -6,7 +6,7 @@
  * Uses     conn.c, exchange.c.
  * Thread   the worker.
  *
- * A client is idle (no exchange, no buffer), busy (one exchange: pipelined requests wait in `in`), or
+ * Behind a listener for the PROXY protocol a client first waits for that header. Then it is idle (no exchange, no buffer), busy (one exchange: pipelined requests wait in `in`), or
  * lingering (answered, reading only so that the answer is not lost to a reset).
  */
 #ifndef PATH_CLIENT_H
@@ -19,9 +19,17 @@
 #include "base/list.h"
 #include "path/buffer.h"
 #include "path/conn.h"
+#include "path/proxy.h"
 
 struct exchange;
 struct worker;
+
+/* What a PROXY header said besides where the client is. */
+struct client_relayed {
+    union proxy_address to; /* where the client connected to; AF_UNSPEC: not known */
+    bool unknown;           /* peer is the proxy: who the client is was not said */
+    bool tls;               /* it came by TLS */
+};
 
 struct client {
     struct conn conn;
@@ -32,17 +40,15 @@ struct client {
     struct link ready_link;    /* in worker->ready: has work left from this turn */
     uint32_t requests;         /* begun on this connection */
     bool lingering;
-    bool turned_away; /* one too many: its first request is answered 503, unread */
-    uint64_t place;   /* of its address in worker->quota; 0: not counted there */
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer;
+    bool turned_away;               /* one too many: its first request is answered 503, unread */
+    bool awaits_proxy;              /* nothing counts before its PROXY header */
+    uint64_t place;                 /* of its address in worker->quota; 0: not counted there */
+    union proxy_address peer;       /* who connected; after a PROXY header: whom that names */
+    struct client_relayed *relayed; /* NULL unless a PROXY header came that names a client */
 };
 
-/* Takes over a descriptor from accept. Closes it when it can't be had. */
-void client_open(struct worker *w, int fd, const struct sockaddr *peer);
+/* Takes over a descriptor from accept. Closes it when it can't be had. proxy: a PROXY header must come first. */
+void client_open(struct worker *w, int fd, const struct sockaddr *peer, bool proxy);
 
 /* Something its exchange waited for has happened. The client may be gone afterwards. */
 void client_run(struct client *c);

@@ -24,6 +24,7 @@ enum deadline_class {
     DEADLINE_CONNECT,       /* a connection to a replica */
     DEADLINE_REPLY,         /* the first byte of a reply */
     DEADLINE_RELAY,         /* progress in either direction */
+    DEADLINE_TUNNEL,        /* a byte in either direction of a tunnel */
     DEADLINE_IDLE,          /* the next request on a kept connection */
     DEADLINE_LINGER,        /* the client's last bytes before close */
     DEADLINE_UPSTREAM_IDLE, /* an idle socket to a replica */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "path/client.h"
+#include "path/forwarded.h"
 #include "path/pick.h"
 #include "path/route.h"
 #include "path/shadow.h"
@@ -61,15 +62,36 @@ static void print_v4(uint32_t address, char *out)
     }
 }
 
+static void print_address(const union proxy_address *a, char out[EXCHANGE_IP])
+{
+    if (a->any.sa_family == AF_INET)
+        print_v4(ntohl(a->v4.sin_addr.s_addr), out);
+    else if (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
+        print_v4(ntohl(a->v6.sin6_addr.s6_addr32[3]), out);
+    else
+        inet_ntop(AF_INET6, &a->v6.sin6_addr, out, EXCHANGE_IP);
+}
+
 void exchange_print_client(struct exchange *x)
 {
-    const struct client *c = x->client;
-    if (c->peer.any.sa_family == AF_INET)
-        print_v4(ntohl(c->peer.v4.sin_addr.s_addr), x->client_ip);
-    else if (IN6_IS_ADDR_V4MAPPED(&c->peer.v6.sin6_addr))
-        print_v4(ntohl(c->peer.v6.sin6_addr.s6_addr32[3]), x->client_ip);
-    else
-        inet_ntop(AF_INET6, &c->peer.v6.sin6_addr, x->client_ip, sizeof x->client_ip);
+    print_address(&x->client->peer, x->client_ip);
+}
+
+const char *exchange_head(const struct exchange *x)
+{
+    if (x->tunnel)
+        return x->tunnel_head;
+    return x->client->in ? x->client->in->bytes : NULL;
+}
+
+const char *exchange_print_from(struct exchange *x, char out[EXCHANGE_IP])
+{
+    union proxy_address from;
+    const char *head = x->head_len > 0 ? exchange_head(x) : NULL;
+    if (!head || !forwarded_from(x->worker->config, &x->request, head, &x->client->peer.any, &from))
+        return x->client_ip;
+    print_address(&from, out);
+    return out;
 }
 
 struct exchange *exchange_begin(struct client *client)
@@ -125,7 +147,7 @@ void exchange_expired(struct exchange *x, enum deadline_class class)
     if (x->step == STEP_READ_HEAD || x->step == STEP_CALL) {
         x->keep_alive = false;
         exchange_fail(x, 408, "the request took too long to arrive");
-    } else if (x->step == STEP_ANSWER) {
+    } else if (x->step == STEP_ANSWER || x->step == STEP_TUNNEL) {
         x->note.timed_out = true;
         exchange_abort(x);
     } else {
@@ -171,9 +193,10 @@ static bool is_within_rate(struct exchange *x, uint64_t *wait_ns)
 {
     struct worker *w = x->worker;
     const struct config *c = w->config;
+    union proxy_address room;
     enum quota_result mine = QUOTA_TAKEN, all = QUOTA_TAKEN;
     if (c->limits.rate)
-        mine = quota_request(w->quota, &x->client->peer.any,
+        mine = quota_request(w->quota, exchange_from(x, &room),
                              (struct quota_rate){ c->limits.rate, c->limits.burst }, w->now_ns, wait_ns);
     if (mine == QUOTA_UNTRACKED)
         tally_count(w, untracked);
@@ -254,17 +277,25 @@ static void make_request_id(struct exchange *x)
     }
 }
 
+const struct sockaddr *exchange_from(struct exchange *x, union proxy_address *room)
+{
+    const struct client *c = x->client;
+    x->trusted = forwarded_from(x->worker->config, &x->request, c->in->bytes, &c->peer.any, room);
+    return x->trusted ? &room->any : &c->peer.any;
+}
+
 enum step_result exchange_make_key(struct exchange *x)
 {
     struct worker *w = x->worker;
+    union proxy_address room;
+    const struct sockaddr *from = exchange_from(x, &room);
     exchange_print_client(x);
     if (!x->request.has_request_id)
         make_request_id(x);
     x->view = worker_hold_view(w);
     x->pool = &x->view->view->pools[0];
     x->note.generation = x->view->view->generation;
-    key_make(w->config, &x->request, x->client->in->bytes, &x->client->peer.any, &w->random, x->key_text,
-             &x->key);
+    key_make(w->config, &x->request, x->client->in->bytes, from, &w->random, x->key_text, &x->key);
     x->hash = strategy_hash(x->pool->table->strategy, &x->key);
     return exchange_go(x, STEP_PICK);
 }
@@ -339,7 +370,8 @@ static uint32_t surplus(const struct exchange *x)
 /* Closing while the client's bytes lie unread would reset the connection, and our answer with it. */
 static enum exchange_ending how_to_close(const struct exchange *x)
 {
-    bool unread = x->client->conn.readable || !exchange_body_is_read(x) || surplus(x) > 0;
+    bool unread = x->client->conn.readable || !exchange_body_is_read(x) || surplus(x) > 0 ||
+                  (x->tunnel && !x->upward.ended);
     return unread ? ENDING_LINGER : ENDING_CLOSE;
 }
 
@@ -393,6 +425,8 @@ static void keep_surplus(struct exchange *x)
 {
     struct client *c = x->client;
     struct relay *up = &x->upward;
+    if (x->tunnel)
+        return;
     if (!x->upward_begun) {
         if (c->in && !x->call_begun)
             c->in->start = x->head_len;
@@ -418,6 +452,8 @@ void exchange_end(struct exchange *x)
         worker_unpark(w, x->parked_slot);
     if (x->retrying)
         w->n_retrying--;
+    if (x->tunnel)
+        tally_count(w, tunnels_closed);
     keep_surplus(x);
     relay_stop(&x->upward);
     relay_stop(&x->downward);
@@ -425,6 +461,7 @@ void exchange_end(struct exchange *x)
     deadline_disarm(&w->deadlines, &x->pace);
     w->call_bytes -= x->call_kept;
     free(x->call_body);
+    free(x->tunnel_head);
     free(x->answer);
     w->n_exchanges--;
     slab_give(&w->exchange_slab, x);

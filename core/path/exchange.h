@@ -9,10 +9,12 @@
  *   READ_HEAD -> ROUTE -> MAKE_KEY -> PICK -> CONNECT -> SEND -> REPLY_HEAD -> RELAY -> FINISH
  *      |           |                   ^  \      |         |         |           |
  *    ANSWER       CALL            tried|   \--+-- before the first reply byte -+-- ANSWER; after it: close
+ *                                                                 \-- 101 -- TUNNEL -- FINISH
  *
  * exchange.c            the driver, READ_HEAD to PICK, FINISH
  * exchange_attempt.c    one try on one replica: CONNECT to RELAY, and what becomes of a failed one
  * exchange_pace.c       clients that are too slow
+ * exchange_tunnel.c     what comes after a 101: TUNNEL
  * exchange_answer.c     what the balancer says itself: ANSWER; and control routes: CALL
  */
 #ifndef PATH_EXCHANGE_H
@@ -29,6 +31,7 @@
 #include "world/message.h"
 
 struct client;
+union proxy_address;
 struct held_view;
 struct load;
 struct pool;
@@ -48,6 +51,7 @@ struct worker;
     STEP(SEND, exchange_send, "send")                /* until the request is sent, or a reply comes early */ \
     STEP(REPLY_HEAD, exchange_reply_head, "reply_head") /* until the final reply's head is whole */          \
     STEP(RELAY, exchange_relay, "relay")                /* until the reply's body is written */              \
+    STEP(TUNNEL, exchange_tunnel, "tunnel")             /* after a 101: until both sides have ended */       \
     STEP(CALL, exchange_call, "call")                   /* until control has answered */                     \
     STEP(ANSWER, exchange_answer, "answer")             /* until our own answer is written */                \
     STEP(FINISH, exchange_finish, "finish")             /* count, and decide what becomes of the connection */
@@ -73,6 +77,7 @@ enum exchange_ending {
     ENDING_LINGER, /* say goodbye, and read what it still sends, so that it sees our answer */
 };
 
+#define EXCHANGE_IP        46 /* room for an address as a text */
 #define EXCHANGE_TRIED_MAX 16 /* replicas one request may fail on, free retries included */
 
 struct exchange {
@@ -86,12 +91,13 @@ struct exchange {
     struct head request;
     uint32_t head_len; /* in client->in, leading empty line included */
     enum framing request_framing;
-    bool keep_alive;     /* as far as the request and we are concerned */
-    bool replied;        /* a byte of a final reply or answer may have gone to the client */
-    bool aborted;        /* the client is to be closed at once */
-    bool client_ended;   /* the client has sent its end; it may still read */
-    char request_id[33]; /* made when the request had none */
-    char client_ip[46];
+    bool keep_alive;             /* as far as the request and we are concerned */
+    bool replied;                /* a byte of a final reply or answer may have gone to the client */
+    bool aborted;                /* the client is to be closed at once */
+    bool client_ended;           /* the client has sent its end; it may still read */
+    char request_id[33];         /* made when the request had none */
+    char client_ip[EXCHANGE_IP]; /* of the client's peer, or whom its PROXY header names */
+    bool trusted;                /* that peer is in trust_forwarded */
 
     /* whom it goes to */
     struct held_view *view; /* until no retry is possible */
@@ -112,6 +118,12 @@ struct exchange {
     bool timed_out;     /* the last attempt ended by a deadline */
     bool fresh_only;    /* a kept socket failed us: take a new one */
     bool upward_broken; /* the replica stopped reading; its reply may still come */
+
+    /* Upgrade */
+    bool upgrades;                   /* the attempt under way offers the replica to switch protocols */
+    bool tunnel;                     /* it has: the client's buffer is the relay's */
+    char *tunnel_head;               /* the request's head, for the access log; NULL: that is off */
+    bool upward_over, downward_over; /* directions of the tunnel */
 
     /* the bodies */
     struct relay upward, downward;
@@ -159,6 +171,8 @@ struct conn;
 /* 503 with Retry-After, and that the connection ends, to a client for which nothing else can be done: the request was not
  * even looked at. What does not fit into the socket at once is not sent. */
 void exchange_turn_away(struct conn *to, const char *sentence);
+/* The replica it is with must not be used any longer; to be followed by exchange_run. */
+void exchange_cut(struct exchange *x);
 
 /* Control's answer; to be followed by exchange_run. Takes the letter over. */
 void exchange_answered(struct exchange *x, struct letter_answer *answer);
@@ -192,6 +206,18 @@ void exchange_settle(struct exchange *x, enum lb_outcome outcome, int status);
 
 /* Fills client_ip in. */
 void exchange_print_client(struct exchange *x);
+
+/* For the access log: whom the request comes from, in out or in client_ip, which is filled in. */
+const char *exchange_print_from(struct exchange *x, char out[EXCHANGE_IP]);
+
+/* The bytes of the request's head; NULL: they are gone. A tunnel has given its buffer away. */
+const char *exchange_head(const struct exchange *x);
+/* A 101 has come: STEP_MORE and a tunnel, if it takes up what was offered; else STEP_PARKED, and nothing was done. */
+enum step_result exchange_switch(struct exchange *x, int head_len);
+
+/* Whom the request comes from: the client's peer, or whom proxies that are trusted name; *room is filled then. Sets
+ * x->trusted. */
+const struct sockaddr *exchange_from(struct exchange *x, union proxy_address *room);
 
 /* No retry is possible any more. */
 void exchange_release_view(struct exchange *x);

@@ -263,6 +263,20 @@ static const char *put_text(char **cursor, const char *text, size_t len)
     return at;
 }
 
+/* Who calls, for control_from: who connected and, behind proxies that are trusted, the one they name; both must be in
+ * it, so the one that is not is told. A client that its PROXY header does not name is nobody (AF_UNSPEC). */
+static void put_caller(struct exchange *x, struct sockaddr_storage *out)
+{
+    const struct client *c = x->client;
+    union proxy_address room;
+    const struct sockaddr *from = &c->peer.any;
+    if (c->relayed && c->relayed->unknown)
+        return;
+    if (config_allows_control(x->worker->config, from))
+        from = exchange_from(x, &room);
+    memcpy(out, from, sizeof room);
+}
+
 static struct letter_call *write_letter(struct exchange *x)
 {
     const struct head *h = &x->request;
@@ -283,7 +297,7 @@ static struct letter_call *write_letter(struct exchange *x)
     call->authorization = auth ? put_text(&cursor, bytes + auth->value.at, auth_len) : NULL;
     call->body = put_text(&cursor, x->call_body, x->call_len);
     call->body_len = x->call_len;
-    memcpy(&call->peer, &x->client->peer, sizeof x->client->peer);
+    put_caller(x, &call->peer);
     return call;
 }
 

@@ -8,6 +8,8 @@
  * Thread   the worker.
  */
 #include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "path/client.h"
@@ -16,6 +18,7 @@
 #include "path/memory.h"
 #include "path/pick.h"
 #include "path/tally.h"
+#include "path/upgrade.h"
 #include "path/upstream.h"
 #include "path/worker.h"
 #include "world/replica.h"
@@ -171,6 +174,19 @@ enum step_result exchange_attempt_expired(struct exchange *x, enum deadline_clas
     return attempt_failed(x, ATTEMPT_TIMED_OUT);
 }
 
+/* While nothing of a reply has gone out another replica may do. */
+void exchange_cut(struct exchange *x)
+{
+    if (x->replied) {
+        tally_count(x->worker, cut_bodies);
+        x->note.cut = true;
+        exchange_abort(x);
+        return;
+    }
+    x->fresh_only = true; /* no second try on this one */
+    attempt_failed(x, ATTEMPT_CLOSED);
+}
+
 /* ------------------------------------------------------------------ CONNECT */
 
 /* A request that must not be repeated avoids sockets that the replica may be closing this moment. */
@@ -192,11 +208,29 @@ static enum step_result connect_failed(struct exchange *x, int why)
     return attempt_failed(x, ATTEMPT_REFUSED);
 }
 
+/* With upstream.proxy_protocol: what a connection that carries this client's requests begins with. NULL: nothing. */
+static const struct upstream_origin *find_origin(const struct exchange *x, struct upstream_origin *origin)
+{
+    const struct client *c = x->client;
+    union proxy_address to = { .any = { .sa_family = AF_UNSPEC } };
+    if (x->worker->config->upstream.proxy_protocol == PROXY_PROTOCOL_OFF)
+        return NULL;
+    if (c->relayed)
+        to = c->relayed->to;
+    socklen_t len = sizeof to;
+    bool known = !(c->relayed && c->relayed->unknown);
+    if (known && to.any.sa_family == AF_UNSPEC)
+        known = getsockname(c->conn.fd, &to.any, &len) == 0;
+    origin->len = (uint8_t)proxy_write(known ? &c->peer.any : NULL, &to.any, origin->bytes);
+    return origin;
+}
+
 enum step_result exchange_connect(struct exchange *x)
 {
     struct worker *w = x->worker;
     if (!x->up) {
-        x->up = upstream_borrow(w, x->seat, x, max_idle_ms(x));
+        struct upstream_origin origin;
+        x->up = upstream_borrow(w, x->seat, x, max_idle_ms(x), find_origin(x, &origin));
         if (!x->up)
             return connect_failed(x, errno);
         if (x->up->reused)
@@ -220,15 +254,24 @@ enum step_result exchange_connect(struct exchange *x)
 static bool begin_request(struct exchange *x)
 {
     struct client *c = x->client;
+    char offer[UPGRADE_TEXT];
+    x->upgrades = x->request.upgrade &&
+                  upgrade_offer(&x->view->view->config->upgrade, &x->request, c->in->bytes, offer) > 0;
     struct forward_request f = { .head = &x->request,
+                                 .upgrade = x->upgrades ? offer : NULL,
                                  .bytes = c->in->bytes,
                                  .client_ip = x->client_ip,
-                                 .proto = "http",
+                                 .proto = c->relayed && c->relayed->tls ? "https" : "http",
+                                 .trusted = x->trusted,
                                  .host = x->seat->replica->address_text,
                                  .request_id = x->request_id };
     x->upward.to = &x->up->conn;
     x->downward.from = &x->up->conn;
     struct buffer *out = relay_out(&x->upward);
+    if (x->up->origin && !x->up->reused) {
+        memcpy(out->bytes + out->end, x->up->origin->bytes, x->up->origin->len);
+        out->end += x->up->origin->len;
+    }
     size_t n = forward_write_request(&f, out->bytes + out->end, buffer_room(out));
     if (n == 0)
         return false;
@@ -326,9 +369,9 @@ static bool client_is_gone(struct exchange *x)
 static enum step_result pass_interim(struct exchange *x, int len)
 {
     struct worker *w = x->worker;
-    tally_replica(w, x->seat->replica, status_1xx, 1);
     if (x->reply.status == 101)
-        return bad_reply(x, "switched protocols unasked");
+        return exchange_switch(x, len) == STEP_MORE ? STEP_MORE : bad_reply(x, "switched protocols unasked");
+    tally_replica(w, x->seat->replica, status_1xx, 1);
     if (++x->interim > INTERIM_MAX)
         return bad_reply(x, "too many interim replies");
     if (x->request.minor > 0) {

@@ -179,6 +179,22 @@ static void write_forwarded_for(struct out *o, const struct head *h, const char 
     PUT(o, "\r\n");
 }
 
+/* The one exception from what concerns this hop only: an offer, or its acceptance (RFC 9110, 7.8). */
+static void write_upgrade(struct out *o, const char *protocols)
+{
+    WRITE(o, "Connection: Upgrade\r\n");
+    WRITE_FIELD(o, "Upgrade", protocols, strlen(protocols));
+}
+
+/* Says something that goes on. */
+static bool has_value(const struct head *h, enum head_name id)
+{
+    for (uint16_t i = 0; h->seen & HEAD_SEEN(id) && i < h->n_fields; i++)
+        if (h->fields[i].id == id && !h->fields[i].dropped && h->fields[i].value.len > 0)
+            return true;
+    return false;
+}
+
 size_t forward_write_request(const struct forward_request *f, char *out, size_t room)
 {
     const struct head *h = f->head;
@@ -189,6 +205,12 @@ size_t forward_write_request(const struct forward_request *f, char *out, size_t 
         ids |= BIT(HOST);
     if (!h->has_request_id)
         ids |= BIT(X_REQUEST_ID);
+    bool says_proto = f->trusted && has_value(h, HEAD_X_FORWARDED_PROTO);
+    bool says_host = f->trusted && has_value(h, HEAD_X_FORWARDED_HOST);
+    if (says_proto)
+        ids &= ~BIT(X_FORWARDED_PROTO);
+    if (says_host)
+        ids &= ~BIT(X_FORWARDED_HOST);
     if (h->minor == 0) /* such a client does not wait for an answer to it: RFC 9110, 10.1.1 */
         ids |= BIT(EXPECT);
     struct span named = by_authority  ? h->authority
@@ -206,9 +228,12 @@ size_t forward_write_request(const struct forward_request *f, char *out, size_t 
         WRITE_CHUNKED(&o);
     else if (h->has_length)
         write_length(&o, h->content_length);
+    if (f->upgrade)
+        write_upgrade(&o, f->upgrade);
     write_forwarded_for(&o, h, f->bytes, f->client_ip);
-    WRITE_FIELD(&o, "X-Forwarded-Proto", f->proto, strlen(f->proto));
-    if (named.len > 0)
+    if (!says_proto)
+        WRITE_FIELD(&o, "X-Forwarded-Proto", f->proto, strlen(f->proto));
+    if (named.len > 0 && !says_host)
         WRITE_FIELD(&o, "X-Forwarded-Host", f->bytes + named.at, named.len);
     if (!h->has_request_id)
         WRITE_FIELD(&o, "X-Request-Id", f->request_id, strlen(f->request_id));
@@ -259,7 +284,10 @@ size_t forward_write_reply(const struct forward_reply *f, char *out, size_t room
     struct out o = { .at = out, .end = out + room };
     write_status_line(&o, h->status, f->bytes + h->reason.at, h->reason.len);
     write_passing(&o, h, f->bytes, STAYS_OF_REPLY);
-    if (h->status >= 200) {
+    if (f->upgrade) {
+        write_upgrade(&o, f->upgrade);
+        WRITE_FIELD(&o, "X-Served-By", f->served_by, strlen(f->served_by));
+    } else if (h->status >= 200) {
         write_reply_framing(&o, h, f->framing);
         WRITE_FIELD(&o, "X-Served-By", f->served_by, strlen(f->served_by));
         write_connection(&o, f->keep_alive, f->client_is_1_0);

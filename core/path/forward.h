@@ -21,7 +21,9 @@ struct forward_request {
     const char *bytes;      /* of the head */
     const char *client_ip;  /* text; appended to X-Forwarded-For */
     const char *proto;      /* "http" or "https" */
+    bool trusted;           /* what the head itself says of proto and host goes on, where it says something */
     const char *request_id; /* used when the request has none */
+    const char *upgrade;    /* protocols offered to the replica (upgrade.h); NULL: none */
     const char *host;       /* for a request that names none (HTTP/1.0); NULL: the field is empty then */
 };
 
@@ -35,14 +37,15 @@ struct forward_reply {
     const char *bytes;
     const char *served_by; /* name of the replica */
     enum framing
-        framing;        /* towards the client: CLOSE writes no framing field, LENGTH keeps the reply's own */
-    bool keep_alive;    /* the client's connection stays open */
-    bool client_is_1_0; /* then "Connection: keep-alive" is said when it stays open */
+        framing;         /* towards the client: CLOSE writes no framing field, LENGTH keeps the reply's own */
+    bool keep_alive;     /* the client's connection stays open */
+    bool client_is_1_0;  /* then "Connection: keep-alive" is said when it stays open */
+    const char *upgrade; /* of a 101: the protocols switched to; NULL otherwise */
 };
 
 /* HTTP/1.1 status line (also to 1.0 clients, as RFC 9110, 2.5 asks), fields. A reply without body (NONE:
  * to HEAD, 304) keeps its Content-Length, but for 204, which must have none. For an interim reply (1xx)
- * only the replica's own fields are written; served_by may be NULL then. Returns like above. */
+ * only the replica's own fields are written, but for a 101 that opens a tunnel; served_by may be NULL then. Returns like above. */
 size_t forward_write_reply(const struct forward_reply *f, char *out, size_t room);
 
 /* A reply of the balancer itself. */

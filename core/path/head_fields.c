@@ -49,29 +49,6 @@ enum head_name head_name_of(const char *name, size_t len)
     }
 }
 
-/* ---- lists (RFC 9110, 5.6.1) */
-
-/* Moves *p behind the next item of a comma-separated list and gives it without blanks; empty ones are
- * given too. False at the end. Start with p at the first octet; a list that ends is left with *p behind
- * end. */
-static bool next_item(const char **p, const char *end, const char **item, size_t *len)
-{
-    const char *from = *p;
-    if (from > end)
-        return false;
-    const char *to = from;
-    while (to < end && *to != ',')
-        to++;
-    *p = to + 1;
-    while (from < to && octet_is_blank(*from))
-        from++;
-    while (to > from && octet_is_blank(to[-1]))
-        to--;
-    *item = from;
-    *len = (size_t)(to - from);
-    return true;
-}
-
 static bool is_token(const char *text, size_t len)
 {
     return len > 0 && octet_skip_token(text, text + len) == text + len;
@@ -129,7 +106,7 @@ static int note_coding(struct head *h, const char *value, size_t value_len)
     bool after_chunked = false, other = false;
     if (h->chunked || h->minor == 0)
         return HEAD_BAD_FRAMING;
-    while (next_item(&p, end, &item, &len)) {
+    while (octet_next_item(&p, end, &item, &len)) {
         size_t whole = len;
         split_coding(item, whole, &len);
         if (len == 0 || after_chunked)
@@ -152,7 +129,7 @@ static int note_connection(struct head *h, const char *value, size_t value_len)
 {
     const char *p = value, *end = value + value_len, *item;
     size_t len;
-    while (next_item(&p, end, &item, &len)) {
+    while (octet_next_item(&p, end, &item, &len)) {
         if (ITEM_IS("keep-alive"))
             h->keep_alive = true;
         else if (ITEM_IS("close"))
@@ -244,7 +221,7 @@ static void drop_options(struct head *h, const char *bytes)
         size_t len;
         if (f->id != HEAD_CONNECTION)
             continue;
-        while (next_item(&p, end, &item, &len))
+        while (octet_next_item(&p, end, &item, &len))
             if (is_token(item, len))
                 drop_named(h, bytes, item, len);
     }

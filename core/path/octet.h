@@ -155,4 +155,25 @@ static inline const char *octet_skip_token(const char *p, const char *end)
     return p;
 }
 
+/* Lists (RFC 9110, 5.6.1). Moves *p behind the next item of a comma-separated list and gives it without
+ * blanks; empty ones are given too. False at the end. Start with p at the first octet; a list that ends is left
+ * with *p behind end. */
+static inline bool octet_next_item(const char **p, const char *end, const char **item, size_t *len)
+{
+    const char *from = *p;
+    if (from > end)
+        return false;
+    const char *to = from;
+    while (to < end && *to != ',')
+        to++;
+    *p = to + 1;
+    while (from < to && octet_is_blank(*from))
+        from++;
+    while (to > from && octet_is_blank(to[-1]))
+        to--;
+    *item = from;
+    *len = (size_t)(to - from);
+    return true;
+}
+
 #endif

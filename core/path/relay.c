@@ -32,6 +32,7 @@ void relay_body(struct relay *r, const struct relay_body *body)
     r->limit = body->limit;
     r->direct = 0;
     r->body = 0;
+    r->bulk = false;
     chunk_start(&r->chunk);
     r->ended = r->decode == FRAMING_NONE || (r->decode == FRAMING_LENGTH && r->left == 0);
 }
@@ -236,6 +237,7 @@ static enum relay_result read_more(struct relay *r)
         return wait_for_source(r);
     make_room(r);
     long n = conn_read(r->from, r->in->bytes + r->in->end, buffer_room(r->in));
+    r->bulk = n == (long)buffer_room(r->in);
     if (n == CONN_END)
         return source_ended(r);
     if (n < 0)
@@ -247,6 +249,7 @@ static enum relay_result read_more(struct relay *r)
 /* ------------------------------------------------------------------ splicing */
 
 #define SPLICE_ONCE (1024 * 1024) /* asked for in one call; the pipe takes what it holds */
+#define BULK_MIN    4096 /* a body without a length that gives less than this at once is copied again */
 
 /* True while the rest of the body may pass unread: nothing of it waits in our buffers, and a pipe can be had. */
 static bool can_splice(struct relay *r)
@@ -258,6 +261,10 @@ static bool can_splice(struct relay *r)
         return false;
     if (r->decode == FRAMING_LENGTH ? !r->pipe && r->left < m->splice_min : r->limit > 0)
         return false;
+    if (r->decode == FRAMING_CLOSE && !r->bulk) { /* small messages are cheaper to copy */
+        pipe_give(m->pipes, &r->pipe);
+        return false;
+    }
     if (!r->pipe && r->from->readable)
         r->pipe = pipe_take(m->pipes, m->most_pipes);
     return r->pipe != NULL;
@@ -289,6 +296,7 @@ static enum relay_result splice_in(struct relay *r)
         return splice_wait(r);
     }
     r->spliced = true;
+    r->bulk = n >= BULK_MIN;
     r->pipe->held = (uint32_t)n;
     r->body += (uint64_t)n;
     if (r->decode == FRAMING_LENGTH) {

@@ -36,8 +36,9 @@ struct relay_means {
 struct relay {
     struct conn *from, *to;
     const struct relay_means *means;
-    struct pipe *pipe;  /* NULL: the body is being copied */
-    bool spliced;       /* some of it never was in our memory */
+    struct pipe *pipe; /* NULL: the body is being copied */
+    bool spliced;      /* some of it never was in our memory */
+    bool bulk; /* the last read filled its buffer: of a body without a length more is likely to be there */
     struct buffer *in;  /* bytes of the source; the body begins at start */
     struct buffer *out; /* bytes for the sink; NULL when nothing waits */
     struct buffer

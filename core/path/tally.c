@@ -54,8 +54,10 @@ void tally_reply(struct exchange *x, struct replica *replica, int status)
         STATS_ADD(line->counters.status_4xx, 1);
     else if (status >= 300)
         STATS_ADD(line->counters.status_3xx, 1);
-    else
+    else if (status >= 200)
         STATS_ADD(line->counters.status_2xx, 1);
+    else /* 101 */
+        STATS_ADD(line->counters.status_1xx, 1);
     note_status(w, replica, status >= 500);
     STATS_ADD(line->counters.reply_us, (w->now_ns - x->picked_ns) / 1000);
     replica_note_latency(replica, w->now_ns - x->picked_ns);

@@ -81,6 +81,7 @@ static void close_upstream(struct upstream *u)
     }
     deadline_disarm(&w->deadlines, &u->conn.deadline);
     conn_close(&u->conn);
+    free(u->origin);
     slab_give(&w->upstream_slab, u);
 }
 
@@ -96,12 +97,25 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         close_upstream(u);
 }
 
-static struct upstream *take_idle(struct worker *w, struct seat *seat, uint32_t max_idle_ms)
+/* A connection that began with a PROXY header is that client's for ever. */
+static bool is_of(const struct upstream *u, const struct upstream_origin *origin)
 {
-    while (max_idle_ms > 0 && !list_is_empty(&seat->idle)) {
-        struct upstream *u = LIST_OWNER(seat->idle.next, struct upstream, link);
+    if (!u->origin || !origin)
+        return !u->origin && !origin;
+    return u->origin->len == origin->len && memcmp(u->origin->bytes, origin->bytes, origin->len) == 0;
+}
+
+static struct upstream *take_idle(struct worker *w, struct seat *seat, uint32_t max_idle_ms,
+                                  const struct upstream_origin *origin)
+{
+    struct link *next;
+    for (struct link *l = seat->idle.next; max_idle_ms > 0 && l != &seat->idle; l = next) {
+        struct upstream *u = LIST_OWNER(l, struct upstream, link);
+        next = l->next;
         if (w->now_ns > u->idle_since_ns + max_idle_ms * CLOCK_NS_PER_MS)
             return NULL; /* the last used is first: all others are older */
+        if (!is_of(u, origin))
+            continue;
         /* What came in this turn of the loop may not have been told yet, and it would be taken for the answer:
          * the kernel is asked. */
         u->conn.readable = true;
@@ -144,7 +158,7 @@ static bool close_oldest_idle(struct worker *w)
     return true;
 }
 
-static struct upstream *open_new(struct worker *w, struct seat *seat)
+static struct upstream *open_new(struct worker *w, struct seat *seat, const struct upstream_origin *origin)
 {
     int fd = start_connect(seat->replica);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE) && close_oldest_idle(w))
@@ -162,15 +176,19 @@ static struct upstream *open_new(struct worker *w, struct seat *seat)
         return NULL;
     }
     u->connecting = true;
+    if (origin) {
+        u->origin = mem_zero(1, sizeof *u->origin);
+        *u->origin = *origin;
+    }
     return u;
 }
 
 struct upstream *upstream_borrow(struct worker *w, struct seat *seat, struct exchange *for_whom,
-                                 uint32_t max_idle_ms)
+                                 uint32_t max_idle_ms, const struct upstream_origin *origin)
 {
-    struct upstream *u = take_idle(w, seat, max_idle_ms);
+    struct upstream *u = take_idle(w, seat, max_idle_ms, origin);
     if (!u)
-        u = open_new(w, seat);
+        u = open_new(w, seat, origin);
     if (u)
         u->exchange = for_whom;
     return u;
@@ -180,7 +198,11 @@ void upstream_return(struct upstream *u, bool clean)
 {
     struct worker *w = u->worker;
     struct seat *seat = u->seat;
-    if (!clean || seat->forgetting || w->draining || seat->n_idle >= w->config->upstream.idle) {
+    uint32_t most = w->config->upstream.idle;
+    /* Full of other clients' sockets, which nobody but they can use: the one unused for longest gives way. */
+    if (clean && u->origin && most > 0 && seat->n_idle >= most)
+        close_upstream(LIST_OWNER(seat->idle.prev, struct upstream, link));
+    if (!clean || seat->forgetting || w->draining || seat->n_idle >= most) {
         close_upstream(u); /* still borrowed: it is in no list */
         return;
     }

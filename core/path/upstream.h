@@ -19,6 +19,7 @@
 
 #include "base/list.h"
 #include "path/conn.h"
+#include "path/proxy.h"
 
 struct exchange;
 struct replica;
@@ -33,6 +34,12 @@ struct seat {
     bool forgetting; /* FORGET came: answered when users is 0 */
 };
 
+/* What the connections of one client begin with, with upstream.proxy_protocol: a PROXY header. */
+struct upstream_origin {
+    uint8_t len;
+    char bytes[PROXY_WRITE_MAX];
+};
+
 struct upstream {
     struct conn conn;
     struct link link; /* in seat->idle while idle, else alone */
@@ -40,7 +47,8 @@ struct upstream {
     struct seat *seat;
     struct exchange *exchange; /* who borrowed it; NULL while idle */
     uint64_t idle_since_ns;
-    bool reused; /* it has carried a request before this one */
+    struct upstream_origin *origin; /* whose requests alone it may carry; NULL: anybody's */
+    bool reused;                    /* it has carried a request before this one */
     bool connecting;
 };
 
@@ -52,10 +60,10 @@ struct seat *upstream_seat(struct worker *w, struct replica *replica);
 void upstream_enter(struct seat *seat);
 void upstream_leave(struct worker *w, struct seat *seat);
 
-/* An idle socket not idle for longer than max_idle_ms (0: none of them will do), else a new one with its
- * connect under way (->connecting). NULL with errno when there can be none: ECONNREFUSED, EMFILE, … */
+/* An idle socket of that origin (NULL: of none) not idle for longer than max_idle_ms (0: none of them will do), else a
+ * new one with its connect under way (->connecting), whose first bytes are to be those of its origin. NULL with errno when there can be none: ECONNREFUSED, EMFILE, … */
 struct upstream *upstream_borrow(struct worker *w, struct seat *seat, struct exchange *for_whom,
-                                 uint32_t max_idle_ms);
+                                 uint32_t max_idle_ms, const struct upstream_origin *origin);
 
 /* Hands it back. clean: its last reply was read to the very end and both sides keep it alive. */
 void upstream_return(struct upstream *u, bool clean);

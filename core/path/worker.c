@@ -162,6 +162,19 @@ void worker_client_gone(struct worker *w)
         accept_resume(w);
 }
 
+/* A replica that was removed has had its time: what is still on its way to it or from it ends. */
+static void cut(struct worker *w, const struct replica *replica)
+{
+    for (struct link *l = w->clients.next, *next; l != &w->clients; l = next) {
+        struct client *c = LIST_OWNER(l, struct client, link);
+        next = l->next;
+        if (c->exchange && c->exchange->seat && c->exchange->seat->replica == replica) {
+            exchange_cut(c->exchange);
+            client_run(c);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------ mail */
 
 static void open_letter(struct worker *w, struct letter *letter)
@@ -174,6 +187,7 @@ static void open_letter(struct worker *w, struct letter *letter)
         break;
     }
     case MESSAGE_FORGET: upstream_forget(w, ((struct letter_replica *)letter)->replica); break;
+    case MESSAGE_CUT: cut(w, ((struct letter_replica *)letter)->replica); break;
     case MESSAGE_ANSWER:
         take_answer(w, (struct letter_answer *)letter);
         return; /* the letter lives on in the exchange */
@@ -230,6 +244,7 @@ static uint32_t limit_of(const struct worker *w, enum deadline_class class)
     case DEADLINE_CONNECT: return c->timeouts.connect;
     case DEADLINE_REPLY: return c->timeouts.reply;
     case DEADLINE_RELAY: return c->timeouts.relay;
+    case DEADLINE_TUNNEL: return c->timeouts.tunnel;
     case DEADLINE_IDLE: return c->timeouts.idle;
     case DEADLINE_LINGER: return c->timeouts.linger;
     case DEADLINE_PACE: return c->limits.min_rate_ms;
@@ -348,9 +363,13 @@ static int open_listeners(struct worker *w, const struct worker_setup *setup)
 {
     w->listeners = mem_zero(setup->n_listeners + 1, sizeof *w->listeners);
     w->n_listeners = setup->n_listeners;
-    for (unsigned i = 0; i < setup->n_listeners; i++)
-        if (accept_start(&w->listeners[i], w, setup->listeners[i]) < 0)
+    for (unsigned i = 0; i < setup->n_listeners; i++) {
+        struct sockaddr_storage address;
+        bool proxy = false;
+        config_parse_listener(setup->view->config->listen.items[i], &address, &proxy);
+        if (accept_start(&w->listeners[i], w, setup->listeners[i], proxy) < 0)
             return -1;
+    }
     return 0;
 }
 

@@ -55,6 +55,7 @@ struct worker {
     struct event mail_event, tick_event;
     bool ticking, draining, drained_told, stopping;
     uint64_t told_full_ns; /* when the log last said that accepting pauses */
+    bool stranger_told;    /* the log has said that somebody outside of proxy_from connects */
 
     /* the world */
     struct held_view *now; /* in force */
@@ -101,7 +102,7 @@ struct worker_setup {
     unsigned number, n_workers;
     struct mailbox *control;
     struct view *view;    /* the first one: counts as switched */
-    const int *listeners; /* one descriptor for each address of listen; the worker closes them */
+    const int *listeners; /* one descriptor for each entry of listen, in its order; the worker closes them */
     unsigned n_listeners;
     uint64_t seed;       /* of its random state */
     struct spool *spool; /* of the access log; outlives the worker */

@@ -64,9 +64,10 @@ enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER };
 enum config_on_exit { ON_EXIT_STOP, ON_EXIT_LEAVE };
 enum config_output { OUTPUT_LOG, OUTPUT_INHERIT, OUTPUT_DISCARD };
+enum config_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V2 };
 enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
 
-struct config_network { /* of control_from: an IPv4 network is kept v4-mapped */
+struct config_network { /* of control_from and the like: an IPv4 network is kept v4-mapped */
     uint8_t address[16];
     unsigned bits; /* 0 .. 128 */
 };
@@ -82,13 +83,18 @@ struct config {
     char *path;      /* as given */
     char *directory; /* absolute; relative paths start here */
 
-    struct config_list listen;
-    char *admin;      /* "": no admin port */
-    uint32_t workers; /* as configured; 0: one a core */
-    char *plugin_dir; /* absolute, never empty once loaded */
+    struct config_list listen; /* config_parse_listener reads an entry */
+    char *admin;               /* "": no admin port */
+    uint32_t workers;          /* as configured; 0: one a core */
+    char *plugin_dir;          /* absolute, never empty once loaded */
     struct config_network *control_from;
     size_t n_control_from;
-    char *control_token; /* "": none */
+    char *control_token;               /* "": none */
+    struct config_network *proxy_from; /* who may send a PROXY header, where listen asks for one */
+    size_t n_proxy_from;
+    struct config_network *trust_forwarded; /* whose X-Forwarded-* fields are believed */
+    size_t n_trust_forwarded;
+    struct config_list upgrade; /* protocols that Upgrade may switch to; "*" */
 
     struct {
         struct config_plugin scheduler, hash, probe;
@@ -159,7 +165,7 @@ struct config {
     } outlier;
 
     struct { /* all in ms */
-        uint32_t head, body, connect, reply, relay, idle, linger, drain;
+        uint32_t head, body, connect, reply, relay, tunnel, idle, linger, drain;
     } timeouts;
 
     struct {
@@ -194,6 +200,7 @@ struct config {
         uint32_t idle;         /* idle sockets kept a replica and worker */
         uint32_t idle_ms;      /* for how long */
         uint32_t safe_idle_ms; /* a request that must not be repeated takes none idle for longer */
+        enum config_proxy_protocol proxy_protocol; /* what a connection to a replica begins with */
     } upstream;
 
     struct {
@@ -248,9 +255,15 @@ struct config *config_merge_running(const struct config *running, const struct c
 struct sockaddr;
 bool config_allows_control(const struct config *c, const struct sockaddr *peer);
 
+/* The same for any list of networks. */
+bool config_networks_hold(const struct config_network *networks, size_t n, const struct sockaddr *peer);
+
 /* Splits "host:port", "[v6]:port", ":port" or "port" into a socket address. Numeric only. Returns its length,
  * or 0. */
 struct sockaddr_storage;
 unsigned config_parse_address(const char *text, struct sockaddr_storage *out);
+
+/* The same for an entry of listen, which may end with " proxy": connections there begin with a PROXY header. */
+unsigned config_parse_listener(const char *text, struct sockaddr_storage *out, bool *proxy);
 
 #endif

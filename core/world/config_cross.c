@@ -176,7 +176,8 @@ static void check_order(const struct config_reader *r, const char *less, const c
 static bool same_address(const char *a, const char *b)
 {
     struct sockaddr_storage x, y;
-    return config_parse_address(a, &x) > 0 && config_parse_address(b, &y) > 0 &&
+    bool proxy;
+    return config_parse_listener(a, &x, &proxy) > 0 && config_parse_listener(b, &y, &proxy) > 0 &&
            memcmp(&x, &y, sizeof x) == 0;
 }
 

@@ -2,7 +2,8 @@
  * config_networks.c - addresses and networks: host:port, and who may call the control routes.
  *
  * Owns     nothing; networks live in struct config.
- * Used by  config_options.c (the type of control_from), control (who may call), spawners and main (addresses).
+ * Used by  config_options.c (the type of control_from and its like), control (who may call), path/ (who is believed),
+ *          spawners and main (addresses).
  * Uses     mem.h.
  * Thread   any.
  *
@@ -77,6 +78,23 @@ unsigned config_parse_address(const char *text, struct sockaddr_storage *out)
     memcpy(host, text, host_len);
     host[host_len] = 0;
     return brackets ? make_v6(host, port, out) : make_v4(host, port, out);
+}
+
+unsigned config_parse_listener(const char *text, struct sockaddr_storage *out, bool *proxy)
+{
+    static const char suffix[] = " proxy";
+    size_t len = strlen(text), cut = sizeof suffix - 1;
+    char address[64];
+    *proxy = len > cut && strcmp(text + len - cut, suffix) == 0;
+    if (*proxy) {
+        len -= cut;
+    }
+    if (len >= sizeof address) {
+        return 0;
+    }
+    memcpy(address, text, len);
+    address[len] = 0;
+    return config_parse_address(address, out);
 }
 
 /* ------------------------------------------------------------------ networks: reading */
@@ -235,7 +253,7 @@ static bool is_inside(const struct config_network *n, const uint8_t address[16])
     return memcmp(masked, n->address, sizeof masked) == 0;
 }
 
-bool config_allows_control(const struct config *c, const struct sockaddr *peer)
+bool config_networks_hold(const struct config_network *networks, size_t n, const struct sockaddr *peer)
 {
     uint8_t address[16];
     if (peer->sa_family == AF_INET) {
@@ -246,10 +264,15 @@ bool config_allows_control(const struct config *c, const struct sockaddr *peer)
     } else {
         return false;
     }
-    for (size_t i = 0; i < c->n_control_from; i++) {
-        if (is_inside(&c->control_from[i], address)) {
+    for (size_t i = 0; i < n; i++) {
+        if (is_inside(&networks[i], address)) {
             return true;
         }
     }
     return false;
+}
+
+bool config_allows_control(const struct config *c, const struct sockaddr *peer)
+{
+    return config_networks_hold(c->control_from, c->n_control_from, peer);
 }

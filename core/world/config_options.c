@@ -34,6 +34,9 @@ static const char *const access_formats[] = { [ACCESS_JSON] = "json", [ACCESS_CO
 static const char *const outputs[] = {
     [OUTPUT_LOG] = "log", [OUTPUT_INHERIT] = "inherit", [OUTPUT_DISCARD] = "discard", NULL
 };
+static const char *const proxy_protocols[] = {
+    [PROXY_PROTOCOL_OFF] = "off", [PROXY_PROTOCOL_V2] = "v2", NULL
+};
 static const char *const levels[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL
 };
@@ -57,9 +60,11 @@ static const char *const levels[] = {
     .name = #field_ "_options", .type = &config_plugin_options_type, FIELD(field_), .dflt = "{ }"
 
 const struct config_option config_options[] = {
-    { TEXT(listen, config_texts_type, 1, 64, "[ \"0.0.0.0:5000\" ]"), .check = config_check_listen_address,
+    { TEXT(listen, config_texts_type, 1, 64, "[ \"0.0.0.0:5000\" ]"), .check = config_check_listener,
       .when = CONFIG_AT_RESTART,
-      .help = "Where clients connect: one or more of host:port, [v6]:port or :port." },
+      .help =
+          "Where clients connect: one or more of host:port, [v6]:port or :port. With \" proxy\" behind it, connections "
+          "there begin with a PROXY header (version 1 or 2)." },
     { TEXT(admin, config_text_type, 0, 64, "\"127.0.0.1:9901\""), .check = config_check_listen_address,
       .when = CONFIG_AT_RESTART, .help = "Where /_lb/ answers: state and control. \"\": nowhere." },
     { INTEGER(workers, 0, 64, "0"), .when = CONFIG_AT_RESTART,
@@ -78,6 +83,26 @@ const struct config_option config_options[] = {
           "Who may call the routes that change something: addresses and networks. An empty list is nobody." },
     { TEXT(control_token, config_text_type, 0, 256, "\"\""), .check = config_check_token,
       .help = "What those callers must send besides, as Authorization: Bearer TOKEN. \"\": nothing." },
+    { .name = "proxy_from",
+      .type = &config_networks_type,
+      COUNTED(proxy_from, n_proxy_from),
+      .min = 0,
+      .max = 1024,
+      .dflt = "[ \"127.0.0.0/8\", \"::1/128\" ]",
+      .help = "Who may connect where listen says proxy, and so say who the client is. Others are closed." },
+    { .name = "trust_forwarded",
+      .type = &config_networks_type,
+      COUNTED(trust_forwarded, n_trust_forwarded),
+      .min = 0,
+      .max = 1024,
+      .dflt = "[ ]",
+      .help =
+          "Proxies before this one whose X-Forwarded-For, -Proto and -Host are believed. X-Forwarded-For is appended to "
+          "in any case." },
+    { TEXT(upgrade, config_texts_type, 0, 64, "[ \"*\" ]"), .check = config_check_protocol,
+      .help =
+          "Protocols that a client may switch to by Upgrade, such as \"websocket\". \"*\": all but those that carry "
+          "HTTP again (h2c, HTTP, TLS), which must be named." },
 
     { PLUGIN(strategy.scheduler, 1, "\"scheduler_ring\""),
       .help = "The plugin that chooses the replica: a name in plugin_dir, or a path with a slash." },
@@ -301,6 +326,9 @@ const struct config_option config_options[] = {
       .help = "For a reply's head, from the end of the request: then 504." },
     { MS(timeouts.relay, 1, DAY_MS, "60000"),
       .help = "Between two pieces of a reply's body: then both sides are closed." },
+    { MS(timeouts.tunnel, 1, 7 * DAY_MS, "3600000"),
+      .help =
+          "A tunnel (WebSocket) may be silent in both directions for so long. Once one side has ended: timeouts.relay." },
     { MS(timeouts.idle, 1, DAY_MS, "75000"),
       .help = "A client's connection may be silent for so long between requests." },
     { MS(timeouts.linger, 1, DAY_MS, "2000"), .help = "A closing connection may still send for so long." },
@@ -366,6 +394,14 @@ const struct config_option config_options[] = {
     { MS(upstream.safe_idle_ms, 0, DAY_MS, "1000"),
       .help =
           "A request that must not be sent twice takes a connection idle for less than this, or a new one." },
+    { .name = "upstream.proxy_protocol",
+      .type = &config_word_type,
+      FIELD(upstream.proxy_protocol),
+      .words = proxy_protocols,
+      .dflt = "\"off\"",
+      .help =
+          "\"v2\": connections to replicas begin with a PROXY header that names the client, and serve it alone: far "
+          "fewer are used again." },
 
     { TEXT(log.file, config_path_type, 0, TEXT_MAX, "\"\""),
       .help = "Where the balancer writes its log, appended. \"\": standard error." },

@@ -51,6 +51,18 @@ const char *config_check_listen_address(const char *text, const char **hint)
     return port_of(&address) == 0 ? "has port 0; a port is 1 to 65535" : NULL;
 }
 
+const char *config_check_listener(const char *text, const char **hint)
+{
+    struct sockaddr_storage address;
+    bool proxy;
+    if (config_parse_listener(text, &address, &proxy) == 0) {
+        *hint =
+            "numbers only: \"0.0.0.0:5000\", \"127.0.0.1:5000\", \"[::]:5000\" or \":5000\"; behind it \" proxy\" or nothing";
+        return "is no address with a port";
+    }
+    return port_of(&address) == 0 ? "has port 0; a port is 1 to 65535" : NULL;
+}
+
 const char *config_check_member_address(const char *text, const char **hint)
 {
     struct sockaddr_storage address;
@@ -137,6 +149,23 @@ const char *config_check_url_path(const char *text, const char **hint)
         return "does not begin with a /";
     }
     return is_visible(text) && !strchr(text, '#') ? NULL : "has a character that must be percent-encoded";
+}
+
+/* RFC 9110, 7.8: name ["/" version], each a token (5.6.2). */
+const char *config_check_protocol(const char *text, const char **hint)
+{
+    size_t slashes = 0;
+    *hint = "for example \"websocket\", or \"*\" for all";
+    if (!text[0] || text[0] == '/' || text[strlen(text) - 1] == '/') {
+        return "is no name of a protocol";
+    }
+    for (const char *p = text; *p; p++) {
+        slashes += *p == '/';
+        if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~/", *p)) {
+            return "has a character that names of protocols do not have";
+        }
+    }
+    return slashes > 1 ? "has more than one slash" : NULL;
 }
 
 const char *config_check_token(const char *text, const char **hint)

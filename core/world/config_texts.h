@@ -13,6 +13,7 @@
 #define WORLD_CONFIG_TEXTS_H
 
 const char *config_check_listen_address(const char *text, const char **hint); /* host:port, :port, port */
+const char *config_check_listener(const char *text, const char **hint);       /* the same, perhaps " proxy" */
 const char *config_check_member_address(const char *text,
                                         const char **hint);         /* host:port one can connect to */
 const char *config_check_host(const char *text, const char **hint); /* a numeric address without a port */
@@ -22,6 +23,7 @@ const char *config_check_name_pattern(const char *text,
                                       const char **hint); /* the same, with {n} in it once */
 const char *config_check_url_path(const char *text, const char **hint);
 const char *config_check_token(const char *text, const char **hint);
+const char *config_check_protocol(const char *text, const char **hint); /* of an Upgrade field, or "*" */
 
 /* "NAME=value". */
 const char *config_check_setting(const char *text, const char **hint);

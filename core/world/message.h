@@ -22,6 +22,7 @@ enum message {
     /* control -> worker */
     MESSAGE_RUN_VIEW = 1, /* letter_view: new exchanges use this view; answer SWITCHED at once */
     MESSAGE_FORGET, /* letter_replica: no view names it any more; answer FORGOTTEN when nothing here uses it */
+    MESSAGE_CUT,    /* letter_replica: it has had its time to drain; end what still uses it */
     MESSAGE_ANSWER, /* letter_answer: what a parked exchange is to be told */
     MESSAGE_DRAIN,  /* letter: stop accepting, finish what runs, close what idles; answer DRAINED */
     MESSAGE_STOP,   /* letter: leave the loop now */

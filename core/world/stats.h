@@ -20,7 +20,7 @@
     COUNTER(answered, "replies relayed to a client, any status")            \
     COUNTER(failed, "attempts that ended without a usable reply")           \
     COUNTER(reply_us, "microseconds to the heads of its replies, added up") \
-    COUNTER(status_1xx, "interim replies")                                  \
+    COUNTER(status_1xx, "interim replies, and 101")                         \
     COUNTER(status_2xx, "replies 200 to 299")                               \
     COUNTER(status_3xx, "replies 300 to 399")                               \
     COUNTER(status_4xx, "replies 400 to 499")                               \
@@ -51,6 +51,9 @@
     COUNTER(untracked, "connections and requests of addresses for which limits.addresses had no place") \
     COUNTER(idle_dropped, "idle connections closed to make room for new ones")                          \
     COUNTER(too_slow, "clients ended below limits.min_rate")                                            \
+    COUNTER(tunnels, "connections that switched to another protocol (101)")                             \
+    COUNTER(tunnels_closed, "those of them that have ended")                                            \
+    COUNTER(proxy_refused, "connections without the PROXY header due, or of a stranger")                \
     COUNTER(refused_clients, "pauses of accepting, for want of descriptors or of room to say 503")
 
 #define STATS_FIELD(name_, help_) _Atomic uint64_t name_;

@@ -319,3 +319,53 @@ def test_a_reader_that_sleeps_holds_no_request_up(balancer, tmp_path):
     assert got.count(b"\n") > 0
     mine.stop()
     os.close(reader)
+
+
+# ---- tunnels, and who is named as the client ---------------------------------------------------------------
+
+
+def test_a_tunnel_is_one_line_at_its_end(balancer, origin, tmp_path):
+    """What the request was is still known, though its buffer has long been given away."""
+
+    def echo(received, exchange):
+        exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        while data := exchange.socket.recv(1 << 16):
+            exchange.send(data)
+        return CLOSE
+
+    path = tmp_path / "access.log"
+    mine = balancer(settings(path, origin(echo)))
+    with Wire(mine.port) as wire:
+        wire.send(
+            b"GET /chat?request_id=77 HTTP/1.1\r\nHost: h\r\nUser-Agent: me\r\nX-Request-Id: it\r\n"
+            b"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+        )
+        head = wire.read_head()
+        for _ in range(10):
+            wire.send(b"x" * 30000)
+            assert wire.read_exactly(30000) == b"x" * 30000
+        assert all(line["target"] == "/rep" for line in lines_of(path)), "none for what goes on"
+        assert mine.reload({"strategy": {"scheduler": "scheduler_random"}}).status == 200
+        wire.end_sending()
+        assert wire.read_rest() == b""
+    (line,) = wait_for(path, "/chat?request_id=77")
+    assert (line["status"], line["end"], line["user_agent"], line["request_id"]) == (101, "done", "me", "it")
+    assert (line["key"], line["replica"], line["attempts"]) == ("77", head.served_by, 1)
+    assert line["bytes_out"] == 300000 + len(head.raw_head)
+    assert line["bytes_in"] > 300000
+
+
+def test_the_client_is_whom_a_trusted_proxy_names(balancer, origin, tmp_path):
+    path = tmp_path / "access.log"
+    mine = balancer({**settings(path, origin()), "trust_forwarded": ["127.0.0.1"]})
+    for target, field, client in (
+        ("/a", "6.6.6.6, 192.0.2.7", "192.0.2.7"),
+        ("/b", "2001:db8::1", "2001:db8::1"),
+        ("/c", "nobody", "127.0.0.1"),
+        ("/rep?from", "192.0.2.8", "192.0.2.8"),
+    ):
+        assert mine.ask("GET", target, {"X-Forwarded-For": field}).status == 200
+        assert [line["client"] for line in wait_for(path, target)][-1] == client
+    assert mine.reload({"trust_forwarded": []}).status == 200
+    assert mine.ask("GET", "/d", {"X-Forwarded-For": "192.0.2.9"}).status == 200
+    assert wait_for(path, "/d")[0]["client"] == "127.0.0.1"

@@ -23,7 +23,21 @@ BODIES = [
 ]  # fmt: skip
 
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+V4 = bytes([10, 0, 0, 1, 10, 0, 0, 2, 4, 210, 0, 80])
+HEADERS = [
+    b"PROXY TCP4 10.0.0.1 10.0.0.2 1234 80\r\nGET", b"PROXY TCP6 fd00::1 ::1 1 65535\r\n", b"PROXY UNKNOWN\r\n",
+    b"PROXY UNKNOWN a b\r\n", b"PROXY TCP4 1.1.1.1 2.2.2.2 01 2\r\n", b"GET / HTTP/1.1\r\n\r\n",
+    SIGNATURE + b"\x20\x00\x00\x00", SIGNATURE + b"\x21\x11\x00\x0c" + V4, SIGNATURE + b"\x21\x21\x00\x24" + V4 * 3,
+    SIGNATURE + b"\x21\x00\x00\x03abc", SIGNATURE + b"\x21\x31\x00\xd8" + bytes(216),
+    SIGNATURE + b"\x21\x11\x00\x14" + V4 + b"\x20\x00\x05\x01\0\0\0\0",
+    SIGNATURE + b"\x21\x11\x00\x13" + V4 + b"\x03\x00\x04\0\0\0\0", SIGNATURE + b"\x22\x11\x00\x0c" + V4,
+]  # fmt: skip
+
+
 def inputs():
+    for header in HEADERS:
+        yield "proxy", header
     for send in REQUESTS:
         yield "head", bytes([0x80]) + send
         yield "llhttp", b"\x00" + send

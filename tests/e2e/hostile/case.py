@@ -112,3 +112,4 @@ class ReplyCase:
     then: str = "keep"  # "keep" its connection, "close" it, "reset" it
     method: bytes = b"GET"
     version: bytes = b"1.1"
+    fields: bytes = b""  # of the request, besides Host

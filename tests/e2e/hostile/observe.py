@@ -100,7 +100,7 @@ def reply(port, recorder, case, target=b"/case", patience=5.0):
     with recorder.lock:
         recorder.script = {target: (case.send, case.then)}
     with Wire(port, patience=patience) as wire:
-        wire.send(case.method + b" " + target + b" HTTP/" + case.version + b"\r\nHost: h\r\n\r\n")
+        wire.send(case.method + b" " + target + b" HTTP/" + case.version + b"\r\nHost: h\r\n" + case.fields + b"\r\n")
         if _read(wire, seen, case.method.decode()):
             _probe(wire, seen, [])
     _look(port, recorder, seen)

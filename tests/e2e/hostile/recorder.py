@@ -20,12 +20,10 @@ LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.1\Z")
 FIELD = re.compile(rb"(" + TOKEN + rb"): ((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)\Z")
 SIZE = re.compile(rb"[0-9a-f]{1,16}\Z")
 HOP_BY_HOP = {
-    b"connection",
     b"keep-alive",
     b"proxy-connection",
     b"te",
     b"trailer",
-    b"upgrade",
     b"http2-settings",
 }
 
@@ -49,6 +47,7 @@ class Message:
         self.method, self.target = words[0], words[1] if len(words) > 1 else b""
         for line in lines[1:]:
             self._field(line)
+        self._upgrade()
         self._framing()
 
     def _field(self, line):
@@ -64,6 +63,12 @@ class Message:
 
     def all(self, name):
         return [v for n, v in self.fields if n == name]
+
+    def _upgrade(self):
+        """An offer is the one thing that may be said of this hop: both fields, and nothing else in them."""
+        connections, upgrades = self.all(b"connection"), self.all(b"upgrade")
+        if (connections or upgrades) and (connections != [b"Upgrade"] or len(upgrades) != 1):
+            self.faults.append(f"hop-by-hop {connections} {upgrades}")
 
     def _framing(self):
         lengths, codings = self.all(b"content-length"), self.all(b"transfer-encoding")

@@ -168,6 +168,40 @@ INTERIM = [
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"),
 ]  # fmt: skip
 
+ASKS = b"Connection: Upgrade\r\nUpgrade: echo\r\n"
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\n"
+
+UPGRADE = [
+    bad("101 to a protocol that was not offered", "9110 15.2.2",
+        SWITCHING + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + EVIL, fields=ASKS),
+    bad("101 to the one that was offered and another", "9110 7.8",
+        SWITCHING + b"Connection: Upgrade\r\nUpgrade: echo, h2c\r\n\r\n" + EVIL, fields=ASKS),
+    bad("101 to another version", "9110 7.8", SWITCHING + b"Connection: Upgrade\r\nUpgrade: echo/2\r\n\r\n" + EVIL,
+        fields=ASKS),
+    bad("101 to what was taken out of the offer", "9113 3.1",
+        SWITCHING + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + EVIL,
+        fields=b"Connection: Upgrade\r\nUpgrade: echo, h2c\r\n"),
+    bad("101 that does not say to what", "9110 15.2.2", SWITCHING + b"Connection: Upgrade\r\n\r\n" + EVIL, fields=ASKS),
+    bad("101 whose Upgrade is not named in Connection", "9110 7.8", SWITCHING + b"Upgrade: echo\r\n\r\n" + EVIL,
+        fields=ASKS),
+    bad("101 that names no protocol", "9110 7.8", SWITCHING + b"Connection: Upgrade\r\nUpgrade: ,\r\n\r\n" + EVIL,
+        fields=ASKS),
+    bad("101 of HTTP/1.0", "9110 7.8",
+        b"HTTP/1.0 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n" + EVIL, fields=ASKS),
+    bad("101 to an offer without Connection", "9110 7.8",
+        SWITCHING + b"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n" + EVIL, fields=b"Upgrade: echo\r\n"),
+    bad("101 to an offer of HTTP/1.0", "9110 7.8",
+        SWITCHING + b"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n" + EVIL, fields=ASKS + b"Connection: keep-alive\r\n",
+        version=b"1.0"),
+    bad("a malformed 101 to an offer", "9112 5",
+        SWITCHING + b"Connection: Upgrade\r\nUpgrade: echo\r\nX A: 1\r\n\r\n" + EVIL, fields=ASKS),
+    bad("half a 101", "9112 8", SWITCHING + b"Connection: Upgrade\r\nUpgrade: ec", then="close", fields=ASKS),
+    good("an offer that is not taken up", "9110 7.8", WHOLE, FIVE, b"hello", fields=ASKS),
+    good("426 to an offer keeps its Upgrade to this hop", "9110 15.5.22",
+         b"HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: b\r\nContent-Length: 5\r\n\r\nhello",
+         b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 5\r\n", b"hello", fields=ASKS),
+]  # fmt: skip
+
 END = [
     good("bytes behind the length", "9112 9.2", WHOLE + b"evil", FIVE, b"hello", reused=False),
     good("another reply behind the length", "9112 9.2", WHOLE + EVIL, FIVE, b"hello", reused=False),
@@ -193,4 +227,4 @@ END = [
         then="close"),
 ]  # fmt: skip
 
-CASES = STATUS_LINE + FIELDS + FRAMING + NO_BODY + INTERIM + END
+CASES = STATUS_LINE + FIELDS + FRAMING + NO_BODY + INTERIM + UPGRADE + END

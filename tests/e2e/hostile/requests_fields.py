@@ -1,6 +1,9 @@
 """requests_fields.py - header fields: RFC 9112 section 5, RFC 9110 sections 5, 7.2 and 7.6."""
 
-from .case import GET, POST, STOLEN, bad, good
+from .case import GET, POST, STOLEN, Passed, RequestCase, bad, good
+
+OFFER = b"Connection: Upgrade\r\nUpgrade: "  # as the balancer writes it
+ASKED = b"Connection: upgrade\r\nUpgrade: "
 
 LINE = b"GET /a HTTP/1.1\r\n"
 
@@ -127,6 +130,8 @@ HOP_BY_HOP = [
     good("Upgrade that Connection does not name is removed", "9110 7.8", GET + b"Upgrade: websocket\r\n\r\n", GET),
     good("Upgrade in HTTP/1.0 is removed", "9110 7.8",
          b"GET /a HTTP/1.0\r\nHost: h\r\nConnection: upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n", GET),
+    good("close wins over an offer to switch, which passes", "9112 9.6",
+         GET + b"Connection: close, Upgrade\r\nUpgrade: echo\r\n\r\n", GET + OFFER + b"echo\r\n", kept=False),
     good("Connection: close closes", "9112 9.6", GET + b"Connection: close\r\n\r\n", GET, kept=False),
     good("Connection: CLOSE among others closes", "9112 9.6", GET + b"Connection: foo, CLOSE\r\n\r\n", GET, kept=False),
     good("close wins over keep-alive", "9112 9.3", GET + b"Connection: keep-alive, close\r\n\r\n", GET, kept=False),
@@ -147,4 +152,34 @@ ADDED = [
     good("an empty request id is none", "9110 5.3", GET + b"X-Request-Id:\r\n\r\n", GET),
 ]  # fmt: skip
 
-CASES = SYNTAX + SIZE + HOST + HOP_BY_HOP + ADDED
+UPGRADE = [
+    good("an offer to switch passes", "9110 7.8", GET + ASKED + b"websocket\r\n\r\n", GET + OFFER + b"websocket\r\n"),
+    good("an offer with a version, in capitals", "9110 7.8", GET + ASKED + b"WebSocket/13\r\n\r\n",
+         GET + OFFER + b"WebSocket/13\r\n"),
+    good("an offer behind other options of Connection", "9110 7.8",
+         GET + b"Upgrade: echo\r\nX-A: 1\r\nX-B: 2\r\nConnection: keep-alive, x-a,UPGRADE\r\n\r\n",
+         GET + b"X-B: 2\r\n" + OFFER + b"echo\r\n"),
+    good("two fields of offers become one", "9110 5.3", GET + ASKED + b"a/1\r\nUpgrade: , b ,\r\n\r\n",
+         GET + OFFER + b"a/1, b\r\n"),
+    good("HTTP/2 is taken out of an offer", "9113 3.1",
+         GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c, echo\r\nHTTP2-Settings: AAMA\r\n\r\n",
+         GET + OFFER + b"echo\r\n"),
+    good("HTTP by any version is not offered", "9110 7.8", GET + ASKED + b"HTTP/2.0, http/1.1, H2C, h2\r\n\r\n", GET),
+    good("TLS is not offered", "2817 3.1", GET + ASKED + b"TLS/1.0, HTTP/1.1\r\n\r\n", GET),
+    good("an offer that is no protocol", "9110 7.8", GET + ASKED + b'web socket, "echo", a/b/c, /1, a/\r\n\r\n', GET),
+    good("an offer that is empty", "9110 7.8", GET + ASKED + b"\r\n\r\n", GET),
+    good("an offer too long to be meant", "9110 7.8", GET + ASKED + b", ".join([b"p" * 60] * 5) + b"\r\n\r\n", GET),
+    good("an offer with a body is none", "9110 7.8",
+         POST + ASKED + b"echo\r\nContent-Length: %d\r\n\r\n" % len(STOLEN) + STOLEN,
+         POST + b"Content-Length: %d\r\n" % len(STOLEN), STOLEN),
+    good("an offer with a chunked body is none", "9110 7.8",
+         POST + ASKED + b"echo\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+         POST + b"Transfer-Encoding: chunked\r\n", b"hello"),
+    good("an offer with a length of nothing", "9110 7.8", POST + ASKED + b"echo\r\nContent-Length: 0\r\n\r\n",
+         POST + b"Content-Length: 0\r\n" + OFFER + b"echo\r\n"),
+    RequestCase("what is behind an offer that was not taken up is the next request", "9110 7.8",
+                GET + ASKED + b"echo\r\n\r\n" + GET + b"\r\n", (Passed(GET + OFFER + b"echo\r\n"), Passed(GET))),
+    bad("a malformed field beside an offer", "9112 5.1", GET + ASKED + b"echo\r\nX A: 1\r\n\r\n"),
+]  # fmt: skip
+
+CASES = SYNTAX + SIZE + HOST + HOP_BY_HOP + UPGRADE + ADDED

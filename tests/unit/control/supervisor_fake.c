@@ -156,6 +156,13 @@ static void on_forget(void *ctx, struct replica *replica)
     b->to_forget[b->n_to_forget++] = replica;
 }
 
+static void on_cut(void *ctx, struct replica *replica)
+{
+    struct bench *b = ctx;
+    assert_non_null(replica);
+    b->n_cut++;
+}
+
 static void on_stopped(void *ctx)
 {
     ((struct bench *)ctx)->n_stopped++;
@@ -225,7 +232,7 @@ void bench_open(struct bench *b, enum config_driver driver, uint32_t count)
     b->base = event_base_new();
     fill_config(&b->config, driver, count);
     struct supervisor_hooks hooks = {
-        .ctx = b, .rotation_changed = on_changed, .forget = on_forget, .stopped = on_stopped
+        .ctx = b, .rotation_changed = on_changed, .forget = on_forget, .cut = on_cut, .stopped = on_stopped
     };
     b->s = supervisor_open_with(driver == DRIVER_STATIC ? &fake_static : &fake_process, &fake_health, b->base,
                                 &b->config, 2, &hooks, NULL, 0);

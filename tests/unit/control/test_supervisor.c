@@ -553,6 +553,7 @@ static void test_draining(void **state)
     bench_exited(&b, row);
     bench_turn(&b);
     assert_string_equal(bench_names(&b), "Server 1,Server 3");
+    assert_int_equal(b.n_cut, 0);
     bench_close(&b);
 }
 
@@ -573,7 +574,8 @@ static void test_draining_too_long(void **state)
     bench_exited(&b, row);
     bench_turn(&b);
     assert_string_equal(bench_names(&b), "Server 2");
-    assert_int_equal(b.n_to_forget, 1); /* workers may still hold it, though the row is gone */
+    assert_int_equal(b.n_to_forget, 1); /* workers may still hold it, though the row is gone … */
+    assert_int_equal(b.n_cut, 1);       /* … and are told to end that */
     bench_forget(&b);
     bench_close(&b);
 }

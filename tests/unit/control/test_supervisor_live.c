@@ -60,6 +60,12 @@ static void on_forget(void *ctx, struct replica *replica)
     supervisor_forgotten(((struct house *)ctx)->s, replica);
 }
 
+static void on_cut(void *ctx, struct replica *replica)
+{
+    (void)ctx;
+    (void)replica;
+}
+
 static void on_stopped(void *ctx)
 {
     ((struct house *)ctx)->is_stopped = true;
@@ -111,7 +117,7 @@ static void open_house(struct house *h, uint32_t count)
 {
     char why[200] = "";
     struct supervisor_hooks hooks = {
-        .ctx = h, .rotation_changed = on_changed, .forget = on_forget, .stopped = on_stopped
+        .ctx = h, .rotation_changed = on_changed, .forget = on_forget, .cut = on_cut, .stopped = on_stopped
     };
     memset(h, 0, sizeof *h);
     h->base = event_base_new();
@@ -303,7 +309,7 @@ static void test_static_ones_come_and_go(void **state)
 
     struct config_member member = { .address = address, .weight = 3 };
     struct supervisor_hooks hooks = {
-        .ctx = &h, .rotation_changed = on_changed, .forget = on_forget, .stopped = on_stopped
+        .ctx = &h, .rotation_changed = on_changed, .forget = on_forget, .cut = on_cut, .stopped = on_stopped
     };
     char why[200] = "";
     h = there;

@@ -45,15 +45,16 @@ static const char everything[] =
     "    unready_after = 15; dead_after = 16; };\n"
     "outlier = { failures = 71; errors = 72; failure_percent = 73; latency_factor = 7.4; min_requests = 75; interval_ms = 76;\n"
     "    eject_ms = 77; eject_max_ms = 78; max_ejected_percent = 79; trials = 80; };\n"
-    "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; idle = 26; linger = 27; drain = 28; };\n"
+    "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; tunnel = 29; idle = 26; linger = 27; drain = 28; };\n"
     "limits = { buffer = 32768; head = 8192; target = 4096; headers = 31; body = 68719476736L; control_body = 32000;\n"
     "    replay = 33; turn_bytes = 34000; splice_min = 34500; pipes = 34; connections = 35; connections_per_client = 351;\n"
     "    rate = 352; burst = 353; rate_total = 354; burst_total = 355; addresses = 356; memory_mib = 357;\n"
     "    min_rate = 358; min_rate_ms = 359; requests_per_connection = 36; history = 37; };\n"
     "retry = { attempts = 41; budget_percent = 42; budget_min = 43; };\n"
-    "upstream = { idle = 51; idle_ms = 52; safe_idle_ms = 53; };\n"
+    "upstream = { idle = 51; idle_ms = 52; safe_idle_ms = 53; proxy_protocol = \"v2\"; };\n"
     "log = { file = \"logs/x.log\"; level = \"debug\";\n"
-    "    access = { path = \"a.log\"; format = \"combined\"; buffer_kib = 61; flush_ms = 62; queue_kib = 630; }; };\n";
+    "    access = { path = \"a.log\"; format = \"combined\"; buffer_kib = 61; flush_ms = 62; queue_kib = 630; }; };\n"
+    "upgrade = [ \"websocket\", \"a/1\" ]; proxy_from = [ \"10.2.0.0/16\" ]; trust_forwarded = [ \"fd01::/16\" ];\n";
 
 static struct config *load_everything(void)
 {
@@ -107,6 +108,16 @@ static void test_defaults(void **state)
     assert_string_equal(c->files[0], c->path);
     assert_null(c->files[1]);
     config_release(c);
+}
+
+static void check_clients(const struct config *c)
+{
+    assert_int_equal(c->timeouts.tunnel, 29);
+    assert_string_equal(c->upgrade.items[1], "a/1");
+    assert_int_equal(c->n_proxy_from, 1);
+    assert_int_equal(c->proxy_from[0].bits, 96 + 16);
+    assert_int_equal(c->n_trust_forwarded, 1);
+    assert_int_equal(c->upstream.proxy_protocol, PROXY_PROTOCOL_V2);
 }
 
 static void check_values(const struct config *c)
@@ -193,6 +204,7 @@ static void test_values(void **state)
     (void)state;
     struct config *c = load_everything();
     check_values(c);
+    check_clients(c);
     config_release(c);
 }
 
@@ -592,6 +604,25 @@ static void test_parsing_addresses(void **state)
     }
 }
 
+static void test_parsing_listeners(void **state)
+{
+    (void)state;
+    struct sockaddr_storage address, same;
+    bool proxy = true;
+    unsigned len = config_parse_address("127.0.0.1:80", &same);
+    assert_int_equal(config_parse_listener("127.0.0.1:80", &address, &proxy), len);
+    assert_false(proxy);
+    assert_int_equal(config_parse_listener("127.0.0.1:80 proxy", &address, &proxy), len);
+    assert_true(proxy);
+    assert_memory_equal(&address, &same, sizeof same);
+    assert_int_equal(config_parse_listener("127.0.0.1:80 proxy proxy", &address, &proxy), 0);
+    assert_int_equal(config_parse_listener(" proxy", &address, &proxy), 0);
+    assert_int_equal(config_parse_listener("", &address, &proxy), 0);
+    assert_int_equal(config_parse_listener("[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa]:80 proxy",
+                                           &address, &proxy),
+                     0);
+}
+
 static bool allows(const struct config *c, const char *peer)
 {
     struct sockaddr_storage address;
@@ -656,6 +687,7 @@ int main(void)
         KIT_TEST(test_options_that_wait_together),
         KIT_TEST(test_everything_differs),
         KIT_TEST(test_references),
+        cmocka_unit_test(test_parsing_listeners),
         cmocka_unit_test(test_parsing_addresses),
         KIT_TEST(test_who_may_call),
     };

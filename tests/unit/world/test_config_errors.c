@@ -237,6 +237,13 @@ static void test_words_and_names(void **state)
           "for example \"/heartbeat\"" },
         { "health = { path = ~\"/a b\"; };",
           "health.path: \"/a b\" has a character that must be percent-encoded", NULL },
+        { "upgrade = [ \"*\", ~\"web socket\" ];",
+          "upgrade: \"web socket\" has a character that names of protocols do not have",
+          "for example \"websocket\", or \"*\" for all" },
+        { "upgrade = [ ~\"a/\" ];", "upgrade: \"a/\" is no name of a protocol",
+          "for example \"websocket\", or \"*\" for all" },
+        { "upgrade = [ ~\"a/b/c\" ];", "upgrade: \"a/b/c\" has more than one slash",
+          "for example \"websocket\", or \"*\" for all" },
         { "control_token = ~\"a b\";",
           "control_token: \"a b\" has a blank or a character that cannot stand in a header field", NULL },
     };
@@ -248,9 +255,22 @@ static void test_addresses_and_networks(void **state)
     (void)state;
     static const char numbers[] =
         "numbers only: \"0.0.0.0:5000\", \"127.0.0.1:5000\", \"[::]:5000\" or \":5000\"";
+    static const char listeners[] =
+        "numbers only: \"0.0.0.0:5000\", \"127.0.0.1:5000\", \"[::]:5000\" or \":5000\"; behind it \" proxy\" or nothing";
     const struct row rows[] = {
-        { "listen = [ ~\"localhost:80\" ];", "listen: \"localhost:80\" is no address with a port", numbers },
-        { "listen = [ \":80\", ~\"1.2.3:80\" ];", "listen: \"1.2.3:80\" is no address with a port", numbers },
+        { "listen = [ ~\"localhost:80\" ];", "listen: \"localhost:80\" is no address with a port",
+          listeners },
+        { "listen = [ \":80\", ~\"1.2.3:80\" ];", "listen: \"1.2.3:80\" is no address with a port",
+          listeners },
+        { "listen = [ ~\":80 PROXY\" ];", "listen: \":80 PROXY\" is no address with a port", listeners },
+        { "listen = [ ~\":80  proxy\" ];", "listen: \":80  proxy\" is no address with a port", listeners },
+        { "listen = [ ~\":0 proxy\" ];", "listen: \":0 proxy\" has port 0; a port is 1 to 65535", NULL },
+        { "listen = [ \":80\", ~\":80 proxy\" ];", "listen: \":80 proxy\" stands twice", NULL },
+        { "admin = ~\":80 proxy\";", "admin: \":80 proxy\" is no address with a port", numbers },
+        { "proxy_from = [ ~\"all\" ];", "proxy_from: \"all\" is no address and no network",
+          "write \"10.0.0.0/8\", \"192.168.1.7\" or \"fd00::/8\"" },
+        { "trust_forwarded = [ ~\"*\" ];", "trust_forwarded: \"*\" is no address and no network",
+          "write \"10.0.0.0/8\", \"192.168.1.7\" or \"fd00::/8\"" },
         { "listen = [ ~\"127.0.0.1:0\" ];", "listen: \"127.0.0.1:0\" has port 0; a port is 1 to 65535",
           NULL },
         { "listen = [ \":80\", \":81\", ~\"0.0.0.0:80\" ];", "listen: \"0.0.0.0:80\" stands twice", NULL },
@@ -431,7 +451,7 @@ static void test_all_at_once(void **state)
         "lb.conf:1:46: unknown option \"health.intervall\" | did you mean \"interval_ms\"?\n"
         "lb.conf:2:12: each entry of listen must be text, not an integer | write it in quotes: \"5000\"\n"
         "lb.conf:2:18: listen: \"x\" is no address with a port | numbers only: \"0.0.0.0:5000\", "
-        "\"127.0.0.1:5000\", \"[::]:5000\" or \":5000\"\n"
+        "\"127.0.0.1:5000\", \"[::]:5000\" or \":5000\"; behind it \" proxy\" or nothing\n"
         "lb.conf:3:1: \"health\" is set twice | it first stands at lb.conf:1:1, and that one counts\n"
         "lb.conf:4:11: workers must be 0 to 64, not 100\n"
         "lb.conf:5:19: limits.body: 4294967296 does not fit 32 bits, and without an L at its end an "
