@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "path/client.h"
 #include "path/tally.h"
+#include "path/upstream.h"
 #include "path/worker.h"
 #include "world/config.h"
 
@@ -124,7 +125,7 @@ static bool take_one(struct listener *l)
     if (errno == ECONNABORTED || errno == EINTR)
         return true;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        if (client_drop_idle(l->worker))
+        if (upstream_drop_idle(l->worker) || client_drop_idle(l->worker))
             return true; /* its descriptor is free: once more */
         tell_pause(l->worker, errno);
         pause_listener(l);

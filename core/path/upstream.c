@@ -148,8 +148,7 @@ static int start_connect(const struct replica *replica)
     return -1;
 }
 
-/* The one that has idled longest, whoever its replica is, makes room for one that is needed. */
-static bool close_oldest_idle(struct worker *w)
+bool upstream_drop_idle(struct worker *w)
 {
     struct deadline *d = deadline_oldest(&w->deadlines, DEADLINE_UPSTREAM_IDLE);
     if (!d)
@@ -161,7 +160,7 @@ static bool close_oldest_idle(struct worker *w)
 static struct upstream *open_new(struct worker *w, struct seat *seat, const struct upstream_origin *origin)
 {
     int fd = start_connect(seat->replica);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && close_oldest_idle(w))
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && upstream_drop_idle(w))
         fd = start_connect(seat->replica);
     if (fd < 0)
         return NULL;

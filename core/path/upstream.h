@@ -74,6 +74,9 @@ void upstream_expired(struct upstream *u);
 /* FORGET: closes idle sockets; answers FORGOTTEN now or when the last user leaves. */
 void upstream_forget(struct worker *w, struct replica *replica);
 
+/* At the descriptor limit: closes the idle socket that has been idle for longest, whoever its replica is. False: there is none. */
+bool upstream_drop_idle(struct worker *w);
+
 /* Closes all idle sockets and frees the seats nobody uses. At stop. */
 void upstream_close_all(struct worker *w);
 
