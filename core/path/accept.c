@@ -157,6 +157,16 @@ int accept_start(struct listener *l, struct worker *w, int fd, bool proxy)
     return event_add(&l->event, NULL);
 }
 
+/* Accepted sockets inherit it. Only what was not sent yet counts, so a client that reads is not held up: its window is
+ * full of what was sent. One that does not would otherwise make the kernel keep megabytes for it. */
+void accept_apply(struct worker *w)
+{
+    uint32_t unsent = w->config->limits.unsent;
+    int most = unsent ? (int)unsent : -1;
+    for (unsigned i = 0; i < w->n_listeners; i++)
+        setsockopt(w->listeners[i].fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
+}
+
 void accept_resume(struct worker *w)
 {
     if (w->draining || !may_turn_away(w))

@@ -30,6 +30,9 @@ int accept_open(const char *address, bool probe, char *why, size_t why_size);
 /* Watches the descriptor, which becomes the listener's. proxy: connections must begin with a PROXY header. */
 int accept_start(struct listener *l, struct worker *w, int fd, bool proxy);
 
+/* The configuration of the worker applies to connections from now on. */
+void accept_apply(struct worker *w);
+
 /* Tries again after a pause. */
 void accept_resume(struct worker *w);
 

@@ -80,6 +80,7 @@ static void run_view(struct worker *w, struct view *view)
     w->relay_means.most_pipes = view->config->limits.pipes;
     w->relay_means.splice_min = view->config->limits.splice_min;
     access_apply(&w->access, view->config);
+    accept_apply(w);
     w->memory_most = ((uint64_t)view->config->limits.memory_mib << 20) / w->n_workers;
     if (before)
         worker_release_view(w, before);

@@ -185,6 +185,7 @@ struct config {
         uint32_t rate_total, burst_total; /* of all of them; 0: any */
         uint32_t addresses;               /* clients that are told apart; not reloadable */
         uint32_t memory_mib;              /* of requests under way, all workers together: 503 beyond */
+        uint32_t unsent;                  /* bytes in a client's socket that are not sent yet; 0: any */
         uint32_t min_rate, min_rate_ms;   /* bytes a second of a client that is waited for, over so long */
         uint32_t requests_per_connection; /* 0: any */
         uint32_t history;                 /* request ids kept a replica */

@@ -372,6 +372,10 @@ const struct config_option config_options[] = {
     { INTEGER(limits.memory_mib, 16, 1048576, "1024"), .unit = "MiB",
       .help =
           "What connections and requests under way may take, each worker an equal part: then 503 with Retry-After." },
+    { BYTES(limits.unsent, 0, 1 << 30, "524288"),
+      .help =
+          "What may wait in the kernel for a client that does not read, for connections from then on. 0: what the kernel "
+          "likes." },
     { INTEGER(limits.min_rate, 0, 1 << 30, "100"), .unit = "bytes a second",
       .help =
           "Slower clients are ended, as long as a body or their reading is waited for: 408, or closed. 0: no rule." },

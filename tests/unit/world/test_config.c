@@ -48,7 +48,7 @@ static const char everything[] =
     "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; tunnel = 29; idle = 26; linger = 27; drain = 28; };\n"
     "limits = { buffer = 32768; head = 8192; target = 4096; headers = 31; body = 68719476736L; control_body = 32000;\n"
     "    replay = 33; turn_bytes = 34000; splice_min = 34500; pipes = 34; connections = 35; connections_per_client = 351;\n"
-    "    rate = 352; burst = 353; rate_total = 354; burst_total = 355; addresses = 356; memory_mib = 357;\n"
+    "    rate = 352; burst = 353; rate_total = 354; burst_total = 355; addresses = 356; memory_mib = 357; unsent = 360;\n"
     "    min_rate = 358; min_rate_ms = 359; requests_per_connection = 36; history = 37; };\n"
     "retry = { attempts = 41; budget_percent = 42; budget_min = 43; };\n"
     "upstream = { idle = 51; idle_ms = 52; safe_idle_ms = 53; proxy_protocol = \"v2\"; };\n"

@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""What a normal client notices of 2,000 slow ones: its latency without them and while they are there.
+
+  bench/slowloris/run.py [--build DIR] [--connections N] [--seconds N]
+
+A third of them sends a head that never ends, a third a body byte by byte, a third does not read (tests/e2e/slowloris.py);
+those that are ended come again at once. The normal client has one kept connection and asks every 5 ms. The figure to
+reach: its p99 stays under 50 ms.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+
+
+def normal_client(port, seconds):
+    """Milliseconds of each request."""
+    from wire import Wire
+
+    took, end = [], time.monotonic() + seconds
+    with Wire(port) as wire:
+        while time.monotonic() < end:
+            before = time.monotonic()
+            assert wire.ask("GET", "/normal").status == 200
+            took.append((time.monotonic() - before) * 1000)
+            time.sleep(0.005)
+    return sorted(took)
+
+
+def row(name, took):
+    def at(q):
+        return f"{took[min(len(took) - 1, int(q * len(took)))]:.2f}"
+
+    return f"| {name} | {len(took)} | {statistics.median(took):.2f} | {at(0.99)} | {at(0.999)} | {took[-1]:.2f} |"
+
+
+def memory_kib(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default=str(SOURCE / "build" / "release"))
+    parser.add_argument("--connections", type=int, default=2000)
+    parser.add_argument("--seconds", type=int, default=30)
+    arguments = parser.parse_args()
+    os.environ["RM_BUILD"] = arguments.build
+    sys.path.insert(0, str(SOURCE / "tests" / "e2e"))
+    from harness import free_ports, until  # they look for the program in RM_BUILD
+    from ringmaster import Ringmaster
+    from slowloris import BigOrigin, Slowloris
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with BigOrigin(free_ports()) as origin, tempfile.TemporaryDirectory() as directory:
+        mine = Ringmaster(
+            Path(directory) / "balancer",
+            {
+                "strategy": {"scheduler": "scheduler_round_robin", "scheduler_options": None},
+                "replicas": {"driver": "static", "count": None, "static": {"addresses": [origin.place]}},
+                "timeouts": {"connect": 30000},
+                "limits": {"min_rate_ms": 10000},
+            },
+        )
+        mine.start()
+        try:
+            calm, before = normal_client(mine.port, arguments.seconds), memory_kib(mine.pid)
+            with Slowloris(mine.port, arguments.connections) as attack:
+                until(lambda: mine.state()["totals"]["accepted"] >= arguments.connections, 60)
+                held = normal_client(mine.port, arguments.seconds)
+                grown = memory_kib(mine.pid) - before
+                told = attack.finish(within=180)
+            totals = mine.state()["totals"]
+        finally:
+            mine.stop()
+    print("| slow clients | requests | median ms | p99 | p99.9 | worst |\n|---|---|---|---|---|---|")
+    print(row("none", calm))
+    print(row(arguments.connections, held))
+    print(f"\nSlow clients, by kind and what ended them: {told['ended']}; {totals['too_slow']} below limits.min_rate.")
+    print(f"The balancer's memory grew by {grown} KiB.")
+
+
+if __name__ == "__main__":
+    main()
