@@ -16,7 +16,6 @@ import pathlib
 import platform
 import re
 import subprocess
-import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -215,8 +214,9 @@ def judge(found):
 
 def report(found, f):
     lines = [f"# What strategies cost and do, {found['date']}", "",
-             f"{found['machine']}, {found['cores']} cores, {found['kernel']}. `{found['command']}`"
-             + (" (--quick: these figures mean nothing)" if found["quick"] else ""), "",
+             f"`script/bench strategies` on {found['machine']}, {found['cores']} cores, {found['kernel']}; load average at the end "
+             f"{found['load']:.1f}." + (" With --quick: these figures mean nothing." if found["quick"] else "")
+             + (" More work than cores: times are too high, by up to half." if found["load"] > found["cores"] else ""), "",
              "Nanoseconds and milliseconds are the fastest of many runs, by the thread's processor clock; an empty call in the same "
              f"loop takes {found['empty_call_ns']['least']:.1f} ns. Keys are hashed by hash_xxh3.", ""]
     if f:
@@ -247,7 +247,7 @@ def main():
         command += ["--only", arguments.only] if arguments.only else []
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         found.update(date=datetime.date.today().isoformat(), machine=processor(), cores=os.cpu_count(),
-                     kernel=f"Linux {platform.release()}", command=" ".join(["script/bench strategies", *sys.argv[1:]]))
+                     kernel=f"Linux {platform.release()}", load=os.getloadavg()[1])
     f = judge(found) if "figures" in found else None
     text = report(found, f)
     print(text, end="")

@@ -12,7 +12,7 @@
  *             With 21 probes the largest share is about 1.05 times the mean of a thousand members, and 1.1
  *             times that of fifty, where the k places of a key, being evenly spaced, are less independent.
  *             The same members give the same table, in whatever order they came.
- * Cost        k look-ups a pick, some 8 ns each. 12 to 20 bytes a member, where a ring as even needs hundreds
+ * Cost        k look-ups a pick, some 8 to 10 ns each. 12 to 20 bytes a member, where a ring as even needs hundreds
  *             of points for each.
  * Not when    pick must be fast: a ring's is ten times as fast. Not for weights that differ much either: a
  *             member of weight w has w points.

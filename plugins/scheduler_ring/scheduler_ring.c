@@ -13,7 +13,7 @@
  *             of them, one key in 10^7. Shares are the weights' within chance: with K virtual nodes a
  *             member's is off by 1/sqrt(K), one standard deviation. The same members give the same table, in whatever order they came.
  * Cost        A look-up is one load on a small ring (dense_up_to), else the pair of a bucket and one or two
- *             points: 2 to 30 ns, as far as the table fits the caches. 20 to 30 bytes a virtual node; a
+ *             points: 2 to 50 ns, as far as the table fits the caches. 20 to 30 bytes a virtual node; a
  *             million of them take 50 ms to build.
  * Not when    shares must be equal to the percent at a few bytes a member: scheduler_maglev and
  *             scheduler_rendezvous are exact. Not a small ring for members that come and go: who collides
