@@ -101,7 +101,6 @@ static json_t *make_host(const struct config *config, const struct spawned *one,
     put(out, "NetworkMode", text_of(*network ? network : "default"));
     put(out, "RestartPolicy",
         json_pack("{s:s}", "Name", "no")); /* who comes back is the supervisor's to decide */
-    put(out, "Init", json_true());         /* many a program is no good as process 1 */
     if (config->replicas.docker.memory_mib) {
         json_int_t bytes = (json_int_t)config->replicas.docker.memory_mib << 20;
         put(out, "Memory", json_integer(bytes));

@@ -1,0 +1,94 @@
+#!/bin/sh
+# A Docker Engine for the tests alone: its data, its socket, its bridge, and the base image, made without a registry.
+#
+#   tests/docker/engine.sh up DIR        starts it; prints its socket. Again: does nothing
+#   tests/docker/engine.sh restart DIR   ends the engine and starts it again, as a machine's update would
+#   tests/docker/engine.sh kill DIR      kills the engine (-9) and starts nothing
+#   tests/docker/engine.sh down DIR      ends it and removes what it held; the base image's archive stays
+#
+# Exit 77: it cannot be had here; the reason is printed.
+set -eu
+command=${1:?up, restart, kill or down}
+mkdir -p "${2:?a directory}"
+dir=$(CDPATH='' cd -- "$2" && pwd)
+socket=$dir/docker.sock
+docker=$(PATH=/usr/bin:$PATH command -v docker || true) # the distribution's, which belongs to its engine
+
+engine() { "$docker" -H "unix://$socket" "$@"; }
+
+skip() {
+    echo "no engine: $1" >&2
+    exit 77
+}
+
+running() { [ -s "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
+
+start() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    for program in dockerd containerd debootstrap docker-compose; do
+        command -v "$program" >/dev/null || skip "$program is missing: script/bootstrap docker"
+    done
+    rm -f "$dir/pid" "$socket"
+    setsid dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" -H "unix://$socket" ${ENGINE_OPTIONS---live-restore} \
+        >>"$dir/dockerd.log" 2>&1 </dev/null &
+    for _ in $(seq 600); do
+        if engine version >/dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    tail -n 20 "$dir/dockerd.log" >&2
+    skip "dockerd does not start on this machine"
+}
+
+# Waits until the engine's process has gone.
+stop() {
+    running || return 0
+    pid=$(cat "$dir/pid")
+    kill "-$1" "$pid"
+    for _ in $(seq 600); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -KILL "$pid"
+}
+
+# What the Dockerfile begins with, from the mirror that this machine's own apt uses.
+import_base() {
+    ! engine image inspect debian:bookworm-slim >/dev/null 2>&1 || return 0
+    if [ ! -s "$dir/base.tar" ]; then
+        mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+        [ -n "$mirror" ] || skip "apt knows no mirror of bookworm"
+        debootstrap --variant=minbase bookworm "$dir/base" "$mirror" >"$dir/debootstrap.log" 2>&1 ||
+            skip "debootstrap failed; see $dir/debootstrap.log"
+        cp /etc/resolv.conf "$dir/base/etc/resolv.conf"
+        tar -C "$dir/base" -cf "$dir/base.tar.new" .
+        mv "$dir/base.tar.new" "$dir/base.tar"
+        rm -rf "$dir/base"
+    fi
+    engine import - debian:bookworm-slim <"$dir/base.tar" >/dev/null
+}
+
+case $command in
+up)
+    running || start
+    import_base
+    echo "$socket"
+    ;;
+restart)
+    stop TERM
+    start
+    ;;
+kill) stop KILL ;;
+start) running || start ;;
+down)
+    if running; then
+        engine ps -aq | while read -r id; do engine rm -f "$id" >/dev/null; done
+    fi
+    stop TERM
+    for mount in $(awk -v d="$dir/" 'index($2, d) == 1 { print $2 }' /proc/mounts | sort -r); do umount "$mount" || true; done
+    rm -rf "$dir/data" "$dir/exec" "$dir/pid" "$socket"
+    ;;
+*)
+    echo "tests/docker/engine.sh: unknown command $command" >&2
+    exit 2
+    ;;
+esac
