@@ -28,8 +28,8 @@ static void print_counts(const struct measured *m)
         "%.3f)\n",
         m->spread.mean, m->spread.max_over_mean, m->spread.stddev, floor.mean, floor.p95);
     printf("  %" PRIu64 " failed; %.0f requests a second; p50 %.2f ms, p99 %.2f ms\n", load_failed(&m->load),
-           (double)m->load.sent / m->load.seconds, (double)histogram_percentile(&m->load.latency, 50) / 1e6,
-           (double)histogram_percentile(&m->load.latency, 99) / 1e6);
+           (double)m->load.sent / m->load.seconds, (double)hdr_percentile(&m->load.latency, 50) / 1e6,
+           (double)hdr_percentile(&m->load.latency, 99) / 1e6);
 }
 
 json_t *a1_run(struct experiment *e, const char *name, bool raw)

@@ -39,12 +39,12 @@ static void print_counts(const struct load_result *r)
             printf("  error: %-17s %10" PRIu64 "\n", load_error_text(e), r->errors[e]);
 }
 
-static void print_times(const char *name, const struct histogram *h)
+static void print_times(const char *name, const struct hdr *h)
 {
     static const double percents[] = { 50, 75, 90, 99, 99.9, 99.99 };
-    printf("%s, ms: mean %.3f", name, histogram_mean(h) / 1e6);
+    printf("%s, ms: mean %.3f", name, hdr_mean(h) / 1e6);
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++)
-        printf("  p%g %.3f", percents[i], (double)histogram_percentile(h, percents[i]) / 1e6);
+        printf("  p%g %.3f", percents[i], (double)hdr_percentile(h, percents[i]) / 1e6);
     printf("  max %.3f\n", (double)h->max / 1e6);
 }
 

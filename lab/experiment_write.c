@@ -83,10 +83,10 @@ bool measured_write_latency(const struct measured *m, struct out *o)
         return false;
     fputs("percent,latency_ms\n", f);
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++)
-        fprintf(f, "%g,%.4f\n", percents[i],
-                (double)(percents[i] > 0 ? histogram_percentile(&m->load.latency, percents[i])
-                                         : m->load.latency.min) /
-                    1e6);
+        fprintf(
+            f, "%g,%.4f\n", percents[i],
+            (double)(percents[i] > 0 ? hdr_percentile(&m->load.latency, percents[i]) : m->load.latency.min) /
+                1e6);
     return out_end(o, f, name);
 }
 

@@ -3,7 +3,7 @@
  *
  * Owns     its connections and its event loop while it runs; a result belongs to the caller.
  * Used by  cmd_load.c and the experiments.
- * Uses     libevent, histogram.h, reply.h.
+ * Uses     libevent, hdr.h, reply.h.
  * Thread   the one that calls load_run, from beginning to end; stop and done may be used by others meanwhile.
  *
  * Closed loop (rate 0): `concurrency` connections, each sends its next request when the last is answered. What waits is
@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lab/histogram.h"
+#include "lab/hdr.h"
 
 /* X(name, text): what can go wrong with a request, besides an answer that is none of the 2xx. */
 #define LOAD_ERRORS(X)                            \
@@ -84,10 +84,10 @@ struct load_result {
     uint64_t nobody; /* answers without X-Served-By: the balancer's own */
     struct load_replica *replicas;
     size_t n_replicas;
-    struct histogram latency; /* ns, of good answers: from the due time; in the closed loop from sending */
-    struct histogram service; /* ns, of good answers: from sending */
-    uint64_t wall_ms;         /* when it started, milliseconds since 1970 */
-    uint64_t start_ns;        /* the same on the monotonic clock */
+    struct hdr latency; /* ns, of good answers: from the due time; in the closed loop from sending */
+    struct hdr service; /* ns, of good answers: from sending */
+    uint64_t wall_ms;   /* when it started, milliseconds since 1970 */
+    uint64_t start_ns;  /* the same on the monotonic clock */
     double seconds, cpu_user_s, cpu_sys_s; /* how long it took; what this thread used */
     uint64_t connects, bytes;              /* connections made; bytes received */
     unsigned connections_most;

@@ -20,7 +20,7 @@ static void put_real(json_t *out, const char *name, double value)
     json_object_set_new(out, name, json_real(value));
 }
 
-json_t *load_json_times(const struct histogram *h)
+json_t *load_json_times(const struct hdr *h)
 {
     static const struct {
         const char *name;
@@ -29,10 +29,10 @@ json_t *load_json_times(const struct histogram *h)
                  { "p99", 99 }, { "p99_9", 99.9 }, { "p99_99", 99.99 } };
     json_t *out = json_object();
     put_count(out, "count", h->count);
-    put_real(out, "mean", histogram_mean(h) / 1e6);
+    put_real(out, "mean", hdr_mean(h) / 1e6);
     put_real(out, "min", (double)h->min / 1e6);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        put_real(out, rows[i].name, (double)histogram_percentile(h, rows[i].percent) / 1e6);
+        put_real(out, rows[i].name, (double)hdr_percentile(h, rows[i].percent) / 1e6);
     put_real(out, "max", (double)h->max / 1e6);
     return out;
 }

@@ -18,6 +18,6 @@
 json_t *load_json(const struct load_plan *plan, const struct load_result *r);
 
 /* count, mean, min, p50 ... max, in milliseconds; values of the histogram are nanoseconds. A new reference. */
-json_t *load_json_times(const struct histogram *h);
+json_t *load_json_times(const struct hdr *h);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Owns     nothing; results belong to the caller.
  * Used by  load.c, cmd_load.c, experiments.
- * Uses     histogram.h, reply.h; getaddrinfo.
+ * Uses     hdr.h, reply.h; getaddrinfo.
  * Thread   the one that runs the load.
  */
 #include "lab/load_result.h"
@@ -58,8 +58,8 @@ void load_result_add(struct load_result *out, const struct load_plan *plan, stru
             out->replicas[s->replica].answers++;
         if (reply->status / 100 == 2) {
             out->good++;
-            histogram_add(&out->latency, s->done_ns - (plan->rate > 0 ? s->due_ns : s->sent_ns));
-            histogram_add(&out->service, s->done_ns - s->sent_ns);
+            hdr_add(&out->latency, s->done_ns - (plan->rate > 0 ? s->due_ns : s->sent_ns));
+            hdr_add(&out->service, s->done_ns - s->sent_ns);
         }
     } else {
         out->errors[error]++;

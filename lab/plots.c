@@ -224,7 +224,8 @@ static void make_rings(struct maker *m, const json_t *strategies)
             continue;
         char *title =
             slots > LARGE_RING
-                ? mem_format("%s: %lld slots, drawn at %lld of them", name, slots, number_of(ring, "drawn"))
+                ? mem_format("%s: 2^%d slots, %lld drawn", name, __builtin_ctzll((unsigned long long)slots),
+                             number_of(ring, "drawn"))
                 : mem_format("%s: %lld of %lld slots reached", name, number_of(ring, "reached"), slots);
         char *more = mem_format("%s%s%s", names, n ? " " : "", name);
         char *more_titles = mem_format("%s%s\"%s\"", titles, n ? ", " : "", title);

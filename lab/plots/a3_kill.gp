@@ -17,7 +17,7 @@ do for [kind in "svg png"] {
     set yrange [0:*]
     set format x ""
     unset logscale
-    plot for [c=6:columns] file using 1:c with lines lt (c - 5) title columnheader(c), \
+    plot for [c=6:columns] file using 1:c with steps lt (c - 5) title columnheader(c), \
          file using 1:($3 > 0 ? $3 : NaN) with points pt 2 ps 1.2 lc rgb "#000000" title "failed"
     set origin 0,0
     set size 1,0.44
@@ -29,8 +29,8 @@ do for [kind in "svg png"] {
     set format y "%g"
     set xlabel "seconds since the signal"
     set ylabel "milliseconds"
-    plot file using 1:5 every ::1 with lines lt 2 title "slowest request due then", \
-         file using 1:4 every ::1 with lines lt 1 title "median"
+    plot file using 1:5 every ::1 with steps lt 2 title "slowest request due then", \
+         file using 1:4 every ::1 with steps lt 1 title "median"
     unset multiplot
     unset output
     unset arrow

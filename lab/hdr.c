@@ -1,12 +1,12 @@
 /*
- * histogram.c - log-linear counting: see histogram.h.
+ * hdr.c - log-linear counting: see hdr.h.
  *
  * Owns     nothing.
  * Used by  load.c, cmd_load.c, experiments and tests.
  * Uses     nothing.
  * Thread   whoever holds the histogram.
  */
-#include "lab/histogram.h"
+#include "lab/hdr.h"
 
 #include <math.h>
 
@@ -19,17 +19,17 @@ static unsigned bucket_of(uint64_t value)
     return shift * 128u + (unsigned)(value >> shift);
 }
 
-void histogram_bounds(unsigned bucket, uint64_t *from, uint64_t *to)
+void hdr_bounds(unsigned bucket, uint64_t *from, uint64_t *to)
 {
     unsigned shift = bucket < 256 ? 0 : bucket / 128 - 1;
     *from = (uint64_t)(bucket - shift * 128u) << shift;
     *to = *from + (1ull << shift);
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
+void hdr_add(struct hdr *h, uint64_t value)
 {
-    if (value >> HISTOGRAM_MAX_BITS)
-        value = (1ull << HISTOGRAM_MAX_BITS) - 1;
+    if (value >> HDR_MAX_BITS)
+        value = (1ull << HDR_MAX_BITS) - 1;
     if (h->count == 0 || value < h->min)
         h->min = value;
     if (value > h->max)
@@ -39,7 +39,7 @@ void histogram_add(struct histogram *h, uint64_t value)
     h->buckets[bucket_of(value)]++;
 }
 
-void histogram_merge(struct histogram *into, const struct histogram *from)
+void hdr_merge(struct hdr *into, const struct hdr *from)
 {
     if (from->count == 0)
         return;
@@ -49,21 +49,21 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
         into->max = from->max;
     into->count += from->count;
     into->sum += from->sum;
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+    for (unsigned i = 0; i < HDR_BUCKETS; i++)
         into->buckets[i] += from->buckets[i];
 }
 
-uint64_t histogram_percentile(const struct histogram *h, double percent)
+uint64_t hdr_percentile(const struct hdr *h, double percent)
 {
     if (h->count == 0)
         return 0;
     uint64_t rank = (uint64_t)ceil(percent / 100 * (double)h->count), seen = 0, from, to;
     if (rank <= 1)
         return h->min;
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    for (unsigned i = 0; i < HDR_BUCKETS; i++) {
         seen += h->buckets[i];
         if (seen >= rank) {
-            histogram_bounds(i, &from, &to);
+            hdr_bounds(i, &from, &to);
             uint64_t middle = from + (to - from) / 2;
             return middle > h->max ? h->max : middle < h->min ? h->min : middle;
         }
@@ -71,7 +71,7 @@ uint64_t histogram_percentile(const struct histogram *h, double percent)
     return h->max;
 }
 
-double histogram_mean(const struct histogram *h)
+double hdr_mean(const struct hdr *h)
 {
     return h->count ? h->sum / (double)h->count : 0;
 }
