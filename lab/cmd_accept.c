@@ -241,6 +241,7 @@ int cmd_accept(int argc, char **argv)
 {
     struct accept a = { .e = { .out = "lab/out",
                                .command = "ringlab accept",
+                               .keep_setup = true,
                                .spawn = true,
                                .quiet = true,
                                .requests = 10000,

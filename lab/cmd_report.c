@@ -42,6 +42,7 @@ static bool write_pages(struct out *o, const struct results *r)
         report_a3(&p, r->a3);
         report_a4(&p, r->a4);
         report_accept(&p, r->accept);
+        report_simulate(&p, r->simulate);
     }
     return page_end(&p) && begun;
 }
@@ -60,9 +61,10 @@ int cmd_report(int argc, char **argv)
         return code;
     struct results r = { read_result(folder, "setup.json"),     read_result(folder, "a1/result.json"),
                          read_result(folder, "a2/result.json"), read_result(folder, "a3/result.json"),
-                         read_result(folder, "a4/result.json"), read_result(folder, "accept/result.json") };
+                         read_result(folder, "a4/result.json"), read_result(folder, "accept/result.json"),
+                         read_result(folder, "simulate.json") };
     struct out o, plots;
-    if (!r.setup && !r.a1 && !r.a2 && !r.a3 && !r.a4 && !r.accept)
+    if (!r.setup && !r.a1 && !r.a2 && !r.a3 && !r.a4 && !r.accept && !r.simulate)
         return lab_complain("there are no results in %s; `ringlab all --spawn --out %s` makes some", folder,
                             folder);
     bool whole = out_open(&o, folder, NULL) && out_open(&plots, folder, "plots");
@@ -80,5 +82,6 @@ int cmd_report(int argc, char **argv)
     json_decref(r.a3);
     json_decref(r.a4);
     json_decref(r.accept);
+    json_decref(r.simulate);
     return whole ? LAB_OK : LAB_FAILED;
 }

@@ -46,7 +46,7 @@ bool experiment_begin(struct experiment *e)
     if (!out_open(&o, e->out, NULL))
         return false;
     bool done = reach(e);
-    if (done) {
+    if (done && !e->keep_setup) {
         json_t *state = target_state(&e->target);
         done = out_json(&o, "setup.json", setup_json(e, state));
         json_decref(state);

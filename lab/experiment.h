@@ -30,6 +30,7 @@ struct experiment {
 
     /* while it runs */
     const char *command; /* as it was typed */
+    bool keep_setup;     /* setup.json tells of an earlier command, and shall go on to */
     struct target target;
     uint64_t *ids; /* `requests` different six-digit ones */
     struct progress progress;

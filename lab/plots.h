@@ -15,7 +15,7 @@
 #include "lab/out.h"
 
 struct results {
-    json_t *setup, *a1, *a2, *a3, *a4, *accept; /* NULL: that was not run */
+    json_t *setup, *a1, *a2, *a3, *a4, *accept, *simulate; /* NULL: that was not run */
 };
 
 /* Writes the scripts for what there is into plots/ (o), with what they need to know in their first lines, and runs each.

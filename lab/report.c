@@ -1,5 +1,5 @@
 /*
- * report.c - set-up, A-1, A-2, A-3 and the repeated runs, told from their results.
+ * report.c - set-up, A-1, A-2, A-3, the repeated runs and the simulations, told from their results.
  *
  * Owns     the sentences; every number in them comes from the results.
  * Used by  cmd_report.c.
@@ -366,4 +366,40 @@ void report_accept(struct page *p, const json_t *accept)
                 "second, %.2f times; it uses %.1f us of processor time a request.",
                 report_real(r, "rate"), report_real(r, "wrk_rate"),
                 report_real(r, "rate") / report_real(r, "wrk_rate"), report_real(r, "cpu_us_a_request"));
+}
+
+/* ------------------------------------------------------------------ without a network */
+
+void report_simulate(struct page *p, const json_t *simulate)
+{
+    size_t i;
+    json_t *r;
+    if (!simulate)
+        return;
+    page_heading(p, 2, "Without a network");
+    page_text(
+        p,
+        "`ringlab simulate` sends %" JSON_INTEGER_FORMAT
+        " keys (%s) through the same plugins in process. In vain: of the "
+        "keys, those that moved though nobody they belonged to came or went. A pick's time has key and hash in it.",
+        report_count(simulate, "requests"), report_text(simulate, "keys"));
+    header(p,
+           (const char *const[]){ "strategy", "N", "max/mean", "add moved %", "in vain %", "remove moved %",
+                                  "in vain %", "pick ns", "build ms", "table KiB", NULL });
+    json_array_foreach(json_object_get(simulate, "results"), i, r) {
+        double added = report_real(r, "add_moved"), in_vain = report_real(r, "add_excess"),
+               removed = report_real(r, "remove_moved"), removed_in_vain = report_real(r, "remove_excess");
+        page_cell(p, "%s", report_text(r, "strategy"));
+        page_cell(p, "%" JSON_INTEGER_FORMAT, report_count(r, "replicas"));
+        cell(p, "%.4f", report_real(r, "max_over_mean"));
+        cell(p, "%.2f", 100 * added);
+        cell(p, "%.2f", 100 * in_vain);
+        cell(p, "%.2f", 100 * removed);
+        cell(p, "%.2f", 100 * removed_in_vain);
+        cell(p, "%.1f", report_real(r, "pick_ns"));
+        cell(p, "%.2f", report_real(r, "build_ms"));
+        cell(p, "%.0f", report_real(r, "table_kib"));
+        page_row_end(p);
+    }
+    page_table_end(p);
 }

@@ -20,6 +20,7 @@ void report_a2(struct page *p, const json_t *a2);
 void report_a3(struct page *p, const json_t *a3);
 void report_a4(struct page *p, const json_t *a4);
 void report_accept(struct page *p, const json_t *accept);
+void report_simulate(struct page *p, const json_t *simulate);
 
 /* Members of JSON objects: "-", 0 and a negative number when they are not there. */
 const char *report_text(const json_t *object, const char *name);
