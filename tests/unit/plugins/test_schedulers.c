@@ -432,7 +432,7 @@ static uint64_t live_through(const struct scheduler *sch, const struct lb_member
  * it knows the order, of which at least some differ. */
 static void test_order_of_events(void **state)
 {
-    enum { ROUNDS = SANITIZED ? 5 : 100 };
+    enum { ROUNDS = SANITIZED ? 5 : 40 };
     struct lb_member *crowd = kit_weighted_members(CROWDED, 0);
 
     (void)state;
