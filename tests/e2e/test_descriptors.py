@@ -3,6 +3,7 @@
 import os
 import resource
 
+from harness import until
 from origin import KEEP, reply
 from wire import Wire
 
@@ -38,6 +39,7 @@ def test_a_needed_socket_takes_the_place_of_an_idle_one(balancer, origin):
     with Wire(mine.port) as wire:
         bodies = {wire.ask("GET", "/home").body for _ in range(2)}
         assert bodies == {b"hello", b"bye"}
+        until(lambda: not other.carrying, what="the end of the socket to the other origin")
         no_more_descriptors(mine.pid)
         answers = [wire.ask("GET", "/home") for _ in range(4)]
         assert [a.status for a in answers] == [200] * 4, "never 503: the idle socket makes room"
