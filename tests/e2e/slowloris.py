@@ -93,6 +93,7 @@ class Attack:
 
 
 async def serve(port):
+    # HEAD is answered without a body: what a test asks to see who serves a target
     body = b"z" * (1 << 16)
 
     async def answer(reader, writer):
@@ -101,6 +102,9 @@ async def serve(port):
                 head = await reader.readuntil(b"\r\n\r\n")
                 if head.startswith(b"POST"):
                     await reader.readexactly(1000000)
+                if head.startswith(b"HEAD"):
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+                    continue
                 if not head.startswith(b"GET /big"):
                     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
                     continue
@@ -113,7 +117,9 @@ async def serve(port):
         finally:
             writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", port, backlog=4096)
+    listener = socket.create_server(("127.0.0.1", port), backlog=4096)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # a thousand large ones at a time
+    server = await asyncio.start_server(answer, sock=listener)
     print("ready", flush=True)
     async with server:
         await server.serve_forever()
