@@ -120,6 +120,17 @@ static void check_clients(const struct config *c)
     assert_int_equal(c->upstream.proxy_protocol, PROXY_PROTOCOL_V2);
 }
 
+static void check_log(const struct config *c)
+{
+    assert_string_equal(c->log.file, conf_path("logs/x.log"));
+    assert_string_equal(c->log.access.path, conf_path("a.log"));
+    assert_int_equal(c->log.access.format, ACCESS_COMBINED);
+    assert_int_equal(c->log.access.buffer_kib, 61);
+    assert_int_equal(c->log.access.flush_ms, 62);
+    assert_int_equal(c->log.access.queue_kib, 630);
+    assert_int_equal(c->log.level, LOG_DEBUG);
+}
+
 static void check_values(const struct config *c)
 {
     assert_int_equal(c->listen.count, 3);
@@ -190,13 +201,7 @@ static void check_values(const struct config *c)
     assert_int_equal(c->limits.history, 37);
     assert_int_equal(c->retry.attempts, 41);
     assert_int_equal(c->upstream.idle_ms, 52);
-    assert_string_equal(c->log.file, conf_path("logs/x.log"));
-    assert_string_equal(c->log.access.path, conf_path("a.log"));
-    assert_int_equal(c->log.access.format, ACCESS_COMBINED);
-    assert_int_equal(c->log.access.buffer_kib, 61);
-    assert_int_equal(c->log.access.flush_ms, 62);
-    assert_int_equal(c->log.access.queue_kib, 630);
-    assert_int_equal(c->log.level, LOG_DEBUG);
+    check_log(c);
 }
 
 static void test_values(void **state)

@@ -68,7 +68,7 @@ static void test_unknown_options(void **state)
           "did you mean \"interval_ms\"?" },
         { "health = {\n\t~unready = 2;\n};", "unknown option \"health.unready\"",
           "did you mean \"unready_after\"?" },
-        { "~interval_ms = 250;", "unknown option \"interval_ms\"", "did you mean \"health.interval_ms\"?" },
+        { "~dead_after = 25;", "unknown option \"dead_after\"", "did you mean \"health.dead_after\"?" },
         { "limits = { ~connect = 250; };", "unknown option \"limits.connect\"",
           "did you mean \"timeouts.connect\"?" },
         { "~helath = { interval_ms = 250; };", "unknown option \"helath\"", "did you mean \"health\"?" },
