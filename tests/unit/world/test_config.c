@@ -131,6 +131,21 @@ static void check_log(const struct config *c)
     assert_int_equal(c->log.level, LOG_DEBUG);
 }
 
+static void check_docker_values(const struct config *c)
+{
+    assert_string_equal(c->replicas.docker.engine, "tcp://e:1");
+    assert_string_equal(c->replicas.docker.instance, "i");
+    assert_string_equal(c->replicas.docker.image, "m");
+    assert_string_equal(c->replicas.docker.command.items[0], "c");
+    assert_string_equal(c->replicas.docker.environment.items[0], "A=b");
+    assert_string_equal(c->replicas.docker.network, "n");
+    assert_int_equal(c->replicas.docker.port, 67);
+    assert_int_equal(c->replicas.docker.publish_base_port, 68);
+    assert_int_equal(c->replicas.docker.memory_mib, 69);
+    assert_int_equal(c->replicas.docker.cpus, 500);
+    assert_int_equal(c->replicas.docker.on_exit, ON_EXIT_LEAVE);
+}
+
 static void check_values(const struct config *c)
 {
     assert_int_equal(c->listen.count, 3);
@@ -175,17 +190,7 @@ static void check_values(const struct config *c)
     assert_int_equal(c->replicas.process.processes, 64);
     assert_int_equal(c->replicas.process.cpu_seconds, 65);
     assert_int_equal(c->replicas.process.file_mib, 66);
-    assert_string_equal(c->replicas.docker.engine, "tcp://e:1");
-    assert_string_equal(c->replicas.docker.instance, "i");
-    assert_string_equal(c->replicas.docker.image, "m");
-    assert_string_equal(c->replicas.docker.command.items[0], "c");
-    assert_string_equal(c->replicas.docker.environment.items[0], "A=b");
-    assert_string_equal(c->replicas.docker.network, "n");
-    assert_int_equal(c->replicas.docker.port, 67);
-    assert_int_equal(c->replicas.docker.publish_base_port, 68);
-    assert_int_equal(c->replicas.docker.memory_mib, 69);
-    assert_int_equal(c->replicas.docker.cpus, 500);
-    assert_int_equal(c->replicas.docker.on_exit, ON_EXIT_LEAVE);
+    check_docker_values(c);
     assert_string_equal(c->replicas.process.address, "::1");
     assert_string_equal(c->health.path, "/up?x=1");
     assert_int_equal(c->health.dead_after, 16);
