@@ -70,7 +70,7 @@ struct supervisor {
     uint64_t positions; /* given to rows so far */
     uint64_t ignored;
 
-    struct event judge; /* outlier.interval_ms have passed */
+    struct event judge; /* outlier.window_ms have passed */
 
     struct membership_file *file; /* NULL: membership does not last */
     uint64_t revision;            /* of the membership */

@@ -230,7 +230,7 @@ static void on_judge(evutil_socket_t fd, short what, void *arg)
 
 void outlier_apply(struct supervisor *s)
 {
-    uint32_t ms = s->config->outlier.interval_ms;
+    uint32_t ms = s->config->outlier.window_ms;
     struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
     event_add(&s->judge, &wait);
 }

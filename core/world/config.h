@@ -158,7 +158,7 @@ struct config {
         uint32_t failures, errors;
         uint32_t failure_percent;
         uint32_t latency_factor; /* in thousandths */
-        uint32_t min_requests, interval_ms;
+        uint32_t min_requests, window_ms;
         uint32_t eject_ms, eject_max_ms;
         uint32_t max_ejected_percent;
         uint32_t trials;

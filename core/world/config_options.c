@@ -292,7 +292,7 @@ const struct config_option config_options[] = {
           "So many attempts in a row without a usable reply, as one worker sees it: ejected. 0: never for that." },
     { INTEGER(outlier.errors, 0, 1000000, "0"), .help = "So many replies 5xx in a row. 0: never for that." },
     { INTEGER(outlier.failure_percent, 0, 100, "0"), .unit = "percent",
-      .help = "So many of its requests in one interval failed or were answered 5xx. 0: never for that." },
+      .help = "So many of its requests in one window failed or were answered 5xx. 0: never for that." },
     { .name = "outlier.latency_factor",
       .type = &config_ratio_type,
       FIELD(outlier.latency_factor),
@@ -300,10 +300,10 @@ const struct config_option config_options[] = {
       .max = 1000000,
       .dflt = "0.0",
       .help =
-          "Its mean time to reply in one interval is so many times the median of the pool's. 0: never for that." },
+          "Its mean time to reply in one window is so many times the median of the pool's. 0: never for that." },
     { INTEGER(outlier.min_requests, 1, 1000000, "50"),
-      .help = "With fewer in an interval, percent and time say nothing of a replica." },
-    { MS(outlier.interval_ms, 50, DAY_MS, "1000"), .help = "Over so long are percent and time counted." },
+      .help = "With fewer in a window, percent and time say nothing of a replica." },
+    { MS(outlier.window_ms, 50, DAY_MS, "1000"), .help = "Over so long are percent and time counted." },
     { MS(outlier.eject_ms, 1, DAY_MS, "5000"),
       .help =
           "An ejected replica is out of rotation for so long; twice as long each time that it fails again …" },

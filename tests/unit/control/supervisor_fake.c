@@ -208,7 +208,7 @@ static void fill_config(struct config *c, enum config_driver driver, uint32_t co
     c->health.unready_after = 2;
     c->health.dead_after = 5;
     c->outlier.failures = 5;
-    c->outlier.interval_ms = BENCH_HOUR_MS;
+    c->outlier.window_ms = BENCH_HOUR_MS;
     c->outlier.min_requests = 10;
     c->outlier.eject_ms = BENCH_HOUR_MS;
     c->outlier.eject_max_ms = 4 * BENCH_HOUR_MS;

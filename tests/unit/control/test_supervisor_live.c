@@ -143,7 +143,7 @@ static void open_house(struct house *h, uint32_t count)
     h->config.health.start_timeout_ms = 30000;
     h->config.health.unready_after = 2;
     h->config.health.dead_after = 3;
-    h->config.outlier.interval_ms = 1000;
+    h->config.outlier.window_ms = 1000;
     h->s = supervisor_open(h->base, &h->config, 2, &hooks, why, sizeof why);
     assert_string_equal(why, "");
     assert_non_null(h->s);

@@ -43,7 +43,7 @@ static const char everything[] =
     "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; slow_start_ms = 67; weights = [ 7, 65535 ]; };\n"
     "health = { path = \"/up?x=1\"; interval_ms = 11; timeout_ms = 12; start_interval_ms = 13; start_timeout_ms = 14;\n"
     "    unready_after = 15; dead_after = 16; };\n"
-    "outlier = { failures = 71; errors = 72; failure_percent = 73; latency_factor = 7.4; min_requests = 75; interval_ms = 76;\n"
+    "outlier = { failures = 71; errors = 72; failure_percent = 73; latency_factor = 7.4; min_requests = 75; window_ms = 76;\n"
     "    eject_ms = 77; eject_max_ms = 78; max_ejected_percent = 79; trials = 80; };\n"
     "timeouts = { head = 21; body = 22; connect = 23; reply = 24; relay = 25; tunnel = 29; idle = 26; linger = 27; drain = 28; };\n"
     "limits = { buffer = 32768; head = 8192; target = 4096; headers = 31; body = 68719476736L; control_body = 32000;\n"
@@ -146,6 +146,29 @@ static void check_docker_values(const struct config *c)
     assert_int_equal(c->replicas.docker.on_exit, ON_EXIT_LEAVE);
 }
 
+static void check_supervision(const struct config *c)
+{
+    assert_int_equal(c->replicas.process.environment.count, 2);
+    assert_string_equal(c->replicas.process.environment.items[1], "B=");
+    assert_string_equal(c->replicas.process.directory, "/usr");
+    assert_string_equal(c->replicas.process.user, "root");
+    assert_string_equal(c->replicas.process.group, "0");
+    assert_int_equal(c->replicas.process.output, OUTPUT_DISCARD);
+    assert_int_equal(c->replicas.process.output_lines, 61);
+    assert_int_equal(c->replicas.process.open_files, 62);
+    assert_int_equal(c->replicas.process.memory_mib, 63);
+    assert_int_equal(c->replicas.process.processes, 64);
+    assert_int_equal(c->replicas.process.cpu_seconds, 65);
+    assert_int_equal(c->replicas.process.file_mib, 66);
+    assert_int_equal(c->replicas.slow_start_ms, 67);
+    assert_int_equal(c->replicas.n_weights, 2);
+    assert_int_equal(c->replicas.weights[1], 65535);
+    assert_string_equal(c->replicas.state_file, conf_path("state.json"));
+    assert_int_equal(c->outlier.failures, 71);
+    assert_int_equal(c->outlier.latency_factor, 7400);
+    assert_int_equal(c->outlier.trials, 80);
+}
+
 static void check_values(const struct config *c)
 {
     assert_int_equal(c->listen.count, 3);
@@ -178,29 +201,11 @@ static void check_values(const struct config *c)
     assert_string_equal(c->replicas.process.command.items[0], conf_path("backend"));
     assert_string_equal(c->replicas.process.command.items[2], "7");
     assert_int_equal(c->replicas.process.base_port, 6001);
-    assert_int_equal(c->replicas.process.environment.count, 2);
-    assert_string_equal(c->replicas.process.environment.items[1], "B=");
-    assert_string_equal(c->replicas.process.directory, "/usr");
-    assert_string_equal(c->replicas.process.user, "root");
-    assert_string_equal(c->replicas.process.group, "0");
-    assert_int_equal(c->replicas.process.output, OUTPUT_DISCARD);
-    assert_int_equal(c->replicas.process.output_lines, 61);
-    assert_int_equal(c->replicas.process.open_files, 62);
-    assert_int_equal(c->replicas.process.memory_mib, 63);
-    assert_int_equal(c->replicas.process.processes, 64);
-    assert_int_equal(c->replicas.process.cpu_seconds, 65);
-    assert_int_equal(c->replicas.process.file_mib, 66);
     check_docker_values(c);
     assert_string_equal(c->replicas.process.address, "::1");
     assert_string_equal(c->health.path, "/up?x=1");
     assert_int_equal(c->health.dead_after, 16);
-    assert_int_equal(c->replicas.slow_start_ms, 67);
-    assert_int_equal(c->replicas.n_weights, 2);
-    assert_int_equal(c->replicas.weights[1], 65535);
-    assert_string_equal(c->replicas.state_file, conf_path("state.json"));
-    assert_int_equal(c->outlier.failures, 71);
-    assert_int_equal(c->outlier.latency_factor, 7400);
-    assert_int_equal(c->outlier.trials, 80);
+    check_supervision(c);
     assert_int_equal(c->timeouts.drain, 28);
     assert_true(c->limits.body == 68719476736);
     assert_int_equal(c->limits.history, 37);
