@@ -46,7 +46,8 @@ json_t *a1_run(struct experiment *e, const char *name, bool raw)
         result = measured_json(&m);
         json_object_set_new(result, "experiment", json_string("A-1"));
         json_object_set_new(result, "command", json_string(e->command));
-        bool written = measured_write_counts(&m, &o) & measured_write_latency(&m, &o);
+        bool written = measured_write_counts(&m, &o);
+        written &= measured_write_latency(&m, &o);
         if (raw)
             written &= measured_write_requests(&m, &o, "requests.csv");
         written &= out_json(&o, "result.json", json_incref(result));

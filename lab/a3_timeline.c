@@ -130,7 +130,8 @@ bool timeline_write(struct out *o, const char *name, const struct load_result *r
     if (incident_ns == 0)
         incident_ns = r->start_ns; /* it ended before there was one */
     find_facts(r, incident_ns, victim, facts);
-    bool written = write_timeline(o, timeline, r, incident_ns) & write_requests(o, requests, r, incident_ns);
+    bool written = write_timeline(o, timeline, r, incident_ns);
+    written &= write_requests(o, requests, r, incident_ns);
     free(timeline);
     free(requests);
     return written;

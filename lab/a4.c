@@ -305,8 +305,8 @@ json_t *a4_run(struct experiment *e, const char *name)
         print_table(&a);
         result =
             json_pack("{s:s, s:s, s:O}", "experiment", "A-4", "command", e->command, "strategies", a.rows);
-        whole &=
-            out_json(&a.out, "result.json", json_incref(result)) & out_end(&a.out, a.csv, "strategies.csv");
+        whole &= out_json(&a.out, "result.json", json_incref(result));
+        whole &= out_end(&a.out, a.csv, "strategies.csv");
     }
     if (a.has_busy)
         target_close(&a.busy);

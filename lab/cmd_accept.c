@@ -81,15 +81,15 @@ static bool repeat(struct accept *a, const struct bound *b, double *values, uint
 static void judge(struct accept *a, const struct bound *b, double *values, uint64_t failed, double exact)
 {
     double floor = figures_floor(a->e.requests, b->n).mean, median = figures_median(values, a->repeat);
-    double limit = b->most ? b->most : b->above_floor ? floor + b->above_floor : exact + b->off;
-    bool held = failed == 0 && (b->off ? fabs(median - exact) <= b->off : median <= limit);
+    double limit = b->most > 0 ? b->most : b->above_floor > 0 ? floor + b->above_floor : exact + b->off;
+    bool held = failed == 0 && (b->off > 0 ? fabs(median - exact) <= b->off : median <= limit);
     a->held &= held;
     printf("%-4s %-12s N = %u  median of max/mean %.4f (%.4f to %.4f in %" PRIu64 " runs); ",
            held ? "ok" : "NOT", b->name, b->n, median, values[0], values[a->repeat - 1], a->repeat);
-    if (b->off)
+    if (b->off > 0)
         printf("exact %.4f +- %.2f", exact, b->off);
     else
-        printf("at most %.4f%s", limit, b->above_floor ? " (chance alone and 0.005)" : "");
+        printf("at most %.4f%s", limit, b->above_floor > 0 ? " (chance alone and 0.005)" : "");
     printf("; exact over all six-digit ids %.4f; %" PRIu64 " failed\n", exact, failed);
     fflush(stdout);
     json_array_append_new(a->rows,
@@ -271,8 +271,8 @@ int cmd_accept(int argc, char **argv)
         if (a.csv)
             fputs("strategy,n,seed,max_over_mean\n", a.csv);
         whole = a.csv && run(&a);
+        whole &= out_end(&a.out, a.csv, "runs.csv");
         whole &=
-            out_end(&a.out, a.csv, "runs.csv") &
             out_json(&a.out, "result.json",
                      json_pack("{s:s, s:I, s:I, s:O}", "experiment", "accept", "repeat", (json_int_t)a.repeat,
                                "requests", (json_int_t)a.e.requests, "rows", a.rows));

@@ -69,7 +69,9 @@ bool page_end(struct page *p)
 {
     if (p->html)
         fputs("</html>\n", p->html);
-    return out_end(p->out, p->html, "report.html") & out_end(p->out, p->md, "report.md");
+    bool written = out_end(p->out, p->html, "report.html");
+    written &= out_end(p->out, p->md, "report.md");
+    return written;
 }
 
 void page_heading(struct page *p, int level, const char *text)
