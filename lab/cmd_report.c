@@ -71,6 +71,7 @@ int cmd_report(int argc, char **argv)
     if (whole) {
         whole = plots_make(&plots, &r);
         whole &= write_pages(&o, &r);
+        whole &= report_summary(&o, r.setup, r.a4);
         if (!o.failed)
             printf("%s/report.html, %s/report.md, %s/plots/\n", folder, folder, folder);
         out_close(&plots);

@@ -22,6 +22,9 @@ void report_a4(struct page *p, const json_t *a4);
 void report_accept(struct page *p, const json_t *accept);
 void report_simulate(struct page *p, const json_t *simulate);
 
+/* summary.md: a paragraph and a table of some strategies. False after a complaint. */
+bool report_summary(struct out *o, const json_t *setup, const json_t *a4);
+
 /* Members of JSON objects: "-", 0 and a negative number when they are not there. */
 const char *report_text(const json_t *object, const char *name);
 json_int_t report_count(const json_t *object, const char *name);
