@@ -7,12 +7,13 @@
  * Thread   the program's only one.
  *
  * A line is told by itself:
- *   {...}                    an object of the balancer's own access log: "key" is what the request was placed by; where it
- *                            is missing, "target", "request_id" and "client" are the request
+ *   {...}                    an object of the balancer's own access log: "key" is what the request was placed by; null: it
+ *                            was not placed, being a control call. Where nothing is said of a key, "target", "request_id"
+ *                            and "client" are the request
  *   ... [time] "request" ... the combined format of NCSA, nginx and the balancer
  *   anything else            a key
- * A line that is a request without any of the sources has no key (live it would have got one by chance): it is counted, and
- * left out.
+ * A line that is a request without any of the sources has no key (live it would have got one by chance). Lines without a key
+ * are counted, and left out.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -187,7 +188,7 @@ static bool take_json(struct reader *r, const char *line, size_t len)
                          .replica = find_replica(r->keys, text_of(root, "replica")) };
     if (json_is_string(key))
         add_key(r->keys, json_string_value(key), json_string_length(key), q.replica);
-    else if (q.target)
+    else if (!key && q.target)
         take_request(r, &q);
     else
         r->keys->skipped++;

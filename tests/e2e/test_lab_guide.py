@@ -1,7 +1,7 @@
 """docs/lab-guide.md, typed in as it stands: an empty folder, an installed Ringmaster, one shell; and its exact figures,
 counted again.
 
-Under a sanitizer the experiments that drive traffic are shorter.
+Only A-4 sends fewer requests here, for time; under a sanitizer all four do.
 """
 
 import csv
@@ -32,7 +32,9 @@ def figures(name):
 
 
 def shortened(script):
-    return script.replace(" --spawn", " --spawn --requests 1000 --seconds 6") if SANITIZER else script
+    if SANITIZER:
+        return script.replace(" --spawn", " --spawn --requests 1000 --seconds 6")
+    return script.replace("ringlab a4 --spawn", "ringlab a4 --spawn --requests 1000")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def typed(tmp_path_factory):
         check=False,
         env=environment,
         stdin=subprocess.DEVNULL,
-        timeout=280 * SLOW,
+        timeout=500 * SLOW,
     )
     said = f"the page stops with exit {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
     assert done.returncode == 0, said
@@ -87,7 +89,7 @@ def test_the_experiments_left_their_files(typed):
     for name in ("a1", "a2", "a3", "a4"):
         assert (folder / "lab" / "out" / name / "result.json").exists(), name
     assert (folder / "lab" / "out" / "report.html").exists()
-    assert any("verdict  PASS" in output or "PASS" in output for output in outputs), "the check of hash_mine"
+    assert any("\npassed\n" in output for output in outputs), "the check of hash_mine"
     assert "Best balance with equal keys together" in outputs[-1]
 
 

@@ -204,6 +204,27 @@ def test_replay_says_what_would_have_balanced_best(tmp_path):
     assert f"Best balance with equal keys together: {order[0]} (" in done.stdout
 
 
+@pytest.mark.parametrize("form", ["json", "combined"])
+def test_replay_of_the_balancers_own_log(balancer, tmp_path, form):
+    """Its keys, through the strategy that ran, give the counts that there were; control calls are no requests."""
+    log = tmp_path / "access.log"
+    mine = balancer({"log": {"access": {"path": str(log), "format": form}}})
+    keys = [str(random.Random(9).getrandbits(20) + i) for i in range(2000)]
+    served = ask_live(mine.port, keys, CONNECTIONS)
+    assert len(served) == len(keys)
+    mine.stop()
+    lines = [line for line in log.read_text().splitlines() if "request_id=" in line]
+    assert len(lines) == len(keys)
+    counts = sorted(list(served.values()).count(name) for name in set(served.values()))
+    options = ("--replicas", 3, "--key", "query:request_id", "--json", tmp_path / "a.json")
+    ringlab("replay", log, "lb", *options)
+    answer = json.loads((tmp_path / "a.json").read_text())
+    assert answer["requests"] == answer["keys"] == len(keys)
+    expected = counts[-1] * 3 / len(keys)
+    assert answer["results"][0]["max_over_mean"] == pytest.approx(expected, abs=1e-6)
+    assert answer["recorded"] == (pytest.approx(expected, abs=1e-6) if form == "json" else None)
+
+
 def test_replay_reads_the_combined_format(tmp_path):
     line = '192.0.2.{} - - [10/Oct/2026:13:55:36 +0000] "GET /item/{} HTTP/1.1" 200 12 "-" "curl"\n'
     (tmp_path / "log").write_text("".join(line.format(i % 250, i % 7) for i in range(1000)))
