@@ -214,7 +214,7 @@ def judge(found):
 
 def report(found, f):
     lines = [f"# What strategies cost and do, {found['date']}", "",
-             f"`script/bench strategies` on {found['machine']}, {found['cores']} cores, {found['kernel']}; load average at the end "
+             f"`script/bench strategies` on {found['machine']}, {found['cores']} cores, {found['kernel']}; load average "
              f"{found['load']:.1f}." + (" With --quick: these figures mean nothing." if found["quick"] else "")
              + (" More work than cores: times are too high, by up to half." if found["load"] > found["cores"] else ""), "",
              "Nanoseconds and milliseconds are the fastest of many runs, by the thread's processor clock; an empty call in the same "
