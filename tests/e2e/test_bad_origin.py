@@ -453,7 +453,8 @@ QUICK = {"timeouts": {"reply": 400, "relay": 400}}
 
 
 def settings(*origins, **more):
-    return static(*origins, health=CALM, retry={"attempts": 2}, **QUICK, **more)
+    """Replicas that fail on purpose stay in rotation: nobody is ejected, so that there is always another one to try."""
+    return static(*origins, health=CALM, outlier={"failures": 0}, retry={"attempts": 2}, **QUICK, **more)
 
 
 def test_there_are_thirty_ways():
