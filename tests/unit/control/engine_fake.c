@@ -22,6 +22,7 @@
 #include "base/mem.h"
 
 #define STREAMS 8
+#define HELD    64
 
 enum wish { WISH_NOTHING, WISH_AWAY, WISH_BACK, WISH_END };
 
@@ -40,6 +41,8 @@ struct fake {
     json_t *lines;  /* array: every request */
     json_t *events; /* array: to be sent */
     struct evhttp_request *streams[STREAMS];
+    struct evhttp_request *held[HELD]; /* not answered to their end: ours when their connection goes first */
+    size_t n_held;
     char *fail_part, *fail_message;
     int fail_status;
     unsigned n_ids;
@@ -208,8 +211,17 @@ static const char *strip_version(struct fake *f, struct evhttp_request *r)
     return strchr(uri + 1, '/');
 }
 
+static void hold(struct fake *f, struct evhttp_request *r)
+{
+    if (f->n_held == HELD) {
+        abort();
+    }
+    f->held[f->n_held++] = r;
+}
+
 static void open_stream(struct fake *f, struct evhttp_request *r)
 {
+    hold(f, r);
     for (size_t i = 0; i < STREAMS; i++) {
         if (!f->streams[i]) {
             f->streams[i] = r;
@@ -242,6 +254,8 @@ static void on_request(struct evhttp_request *r, void *arg)
     } else if (f->fail_part && strstr(path, f->fail_part)) {
         if (f->fail_status) {
             refuse(r, f->fail_status, f->fail_message);
+        } else {
+            hold(f, r);
         }
     } else if (strcmp(path, "/_ping") == 0) {
         answer(r, 200, NULL);
@@ -279,6 +293,12 @@ static void listen_again(struct fake *f)
 static void go_away(struct fake *f)
 {
     memset(f->streams, 0, sizeof f->streams);
+    for (size_t i = 0; i < f->n_held; i++) {
+        if (!evhttp_request_get_connection(f->held[i])) {
+            evhttp_request_free(f->held[i]);
+        }
+    }
+    f->n_held = 0;
     evhttp_free(f->http); /* with its connections */
     f->http = NULL;
 }
