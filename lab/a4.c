@@ -302,6 +302,10 @@ json_t *a4_run(struct experiment *e, const char *name)
         whole =
             a.csv && (!e->spawn || (a.has_busy = inflight_spawn(e, &a.busy, INFLIGHT_N, INFLIGHT_DELAY_MS)));
         whole = whole && run_all(&a, presets ? presets : ".");
+        const struct conf_edit as_before = { 0 };
+        if (a.csv && e->target.conf && !load_is_interrupted())
+            whole &=
+                target_reload(&e->target, &as_before); /* what comes next has the strategy that was there */
         print_table(&a);
         result =
             json_pack("{s:s, s:s, s:O}", "experiment", "A-4", "command", e->command, "strategies", a.rows);
