@@ -28,7 +28,7 @@ int conn_open(struct conn *c, struct event_base *base, int fd, bool watch_write,
               void *arg)
 {
     c->fd = fd;
-    c->readable = c->hangup = false;
+    c->readable = c->hangup = c->read_short = false;
     c->writable = !watch_write;
     c->watches_write = watch_write;
     deadline_init(&c->deadline);
@@ -48,7 +48,8 @@ long conn_read(struct conn *c, char *into, size_t room)
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         /* A short read has emptied the socket; only a pending end would not be announced again. */
-        if ((size_t)n < room && !c->hangup)
+        c->read_short = (size_t)n < room;
+        if (c->read_short && !c->hangup)
             c->readable = false;
         return n;
     }

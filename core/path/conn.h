@@ -30,6 +30,7 @@ struct conn {
     bool writable;      /* a write may take bytes */
     bool hangup;        /* the peer has sent its end; bytes before it may still be unread */
     bool watches_write; /* the event asks for EV_WRITE too */
+    bool read_short;    /* the last read gave less than was asked for: a reset may lie behind it, see below */
 };
 
 /* Results of conn_read and conn_write below 0. */
@@ -53,6 +54,17 @@ static inline void conn_note(struct conn *c, short what)
 
 /* Bytes read (above 0), 0: nothing now, CONN_END, CONN_FAILED (errno). room above 0. */
 long conn_read(struct conn *c, char *into, size_t room);
+
+/* To be asked before waiting for more of a message whose beginning was read. A reset that came together with bytes was
+ * told together with them (libevent drops EV_CLOSED where epoll says EPOLLERR), and will not be told again: after a short
+ * read one more is due. True: read once more. */
+static inline bool conn_look_again(struct conn *c)
+{
+    bool again = c->read_short;
+    c->read_short = false;
+    c->readable = c->readable || again;
+    return again;
+}
 
 /* Bytes written (perhaps fewer than asked), 0: the peer must read first, CONN_FAILED (errno). */
 long conn_write(struct conn *c, const struct iovec *parts, int n);

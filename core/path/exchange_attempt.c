@@ -436,7 +436,7 @@ static enum step_result begin_reply(struct exchange *x, int len)
 static enum step_result read_reply(struct exchange *x)
 {
     struct conn *up = &x->up->conn;
-    if (!up->readable)
+    if (!up->readable && !conn_look_again(up))
         return STEP_PARKED;
     if (!x->reply_in)
         x->reply_in = buffer_take(&x->worker->buffer_slab);

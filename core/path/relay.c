@@ -233,7 +233,7 @@ static enum relay_result source_ended(struct relay *r)
 /* DONE: something has come (or the body has ended). */
 static enum relay_result read_more(struct relay *r)
 {
-    if (!r->from->readable)
+    if (!r->from->readable && !conn_look_again(r->from))
         return wait_for_source(r);
     make_room(r);
     long n = conn_read(r->from, r->in->bytes + r->in->end, buffer_room(r->in));

@@ -119,6 +119,7 @@ static struct upstream *take_idle(struct worker *w, struct seat *seat, uint32_t 
         /* What came in this turn of the loop may not have been told yet, and it would be taken for the answer:
          * the kernel is asked. */
         u->conn.readable = true;
+        u->conn.read_short = false;
         if (!conn_is_quiet(&u->conn)) {
             close_upstream(u);
             continue;
