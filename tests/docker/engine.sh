@@ -80,9 +80,9 @@ restart)
 kill) stop KILL ;;
 start) running || start ;;
 down)
-    if running; then
-        engine ps -aq | while read -r id; do engine rm -f "$id" >/dev/null; done
-    fi
+    running || start # a killed one left its bridges, and a route to nowhere
+    engine ps -aq | while read -r id; do engine rm -f "$id" >/dev/null; done
+    engine network prune -f >/dev/null
     stop TERM
     for mount in $(awk -v d="$dir/" 'index($2, d) == 1 { print $2 }' /proc/mounts | sort -r); do umount "$mount" || true; done
     rm -rf "$dir/data" "$dir/exec" "$dir/pid" "$socket"

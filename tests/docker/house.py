@@ -36,9 +36,9 @@ def engine(command, **environment):
                    env={**os.environ, **environment}, stdout=subprocess.DEVNULL, timeout=180)
 
 
-def ask(method, path, body=None, port=TRAFFIC, timeout=30):
+def ask(method, path, body=None, port=TRAFFIC, timeout=30, host="127.0.0.1"):
     """(status, text) of one request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request(method, path, body)
         answer = connection.getresponse()
@@ -82,8 +82,12 @@ class House:
         assert status == 200, text
         return json.loads(text)["message"]["replicas"]
 
-    def state(self):
-        return json.loads(ask("GET", "/_lb/state", port=ADMIN)[1])
+    def state(self, host="127.0.0.1"):
+        return json.loads(ask("GET", "/_lb/state", port=ADMIN, host=host)[1])
+
+    def address(self):
+        """Where the balancer is reached when nobody publishes its ports: that is done by the engine."""
+        return docker("inspect", "-f", "{{.NetworkSettings.Networks.ringmaster.IPAddress}}", f"{PROJECT}_ringmaster_1")
 
     def rows(self):
         return {row["name"]: row for row in self.state()["replicas"]}
@@ -118,6 +122,9 @@ class House:
 class Load:
     """GETs from one thread until it is left; each one that is not answered 200 is kept."""
 
+    def __init__(self, host="127.0.0.1"):
+        self.host = host
+
     def __enter__(self):
         self.failed, self.count, self._end = [], 0, threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -128,7 +135,7 @@ class Load:
         while not self._end.wait(0.002):
             self.count += 1
             try:
-                status, text = ask("GET", f"/home?request_id={self.count}")
+                status, text = ask("GET", f"/home?request_id={self.count}", host=self.host)
                 if status != 200:
                     self.failed.append(f"{status} {text[:80]}")
             except OSError as problem:

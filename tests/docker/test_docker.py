@@ -197,13 +197,14 @@ def test_a_killed_balancer_adopts(house):
 
 def test_replicas_serve_while_the_engine_is_away(house):
     """With live-restore containers outlive the engine: nobody is restarted, and trouble is told."""
-    names, before = house.whole(), house.containers()
+    names, before, host = house.whole(), house.containers(), house.address()
     engine("kill")
-    with Load() as load:
-        until(lambda: "engine at unix" in (house.state()["trouble"] or ""), within=30, what="the trouble being told")
+    with Load(host) as load:
+        until(lambda: "engine at unix" in (house.state(host)["trouble"] or ""), within=30,
+              what="the trouble being told")
         until(lambda: load.count > 50, within=30, what="fifty GETs without an engine")
         engine("start")
-        until(lambda: house.state()["trouble"] is None, within=60, what="the engine being found again")
+        until(lambda: house.state(host)["trouble"] is None, within=60, what="the engine being found again")
     assert not load.failed, load.failed[:3]
     assert house.rep() == names
     assert house.containers() == before
