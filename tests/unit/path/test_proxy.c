@@ -206,7 +206,7 @@ static void test_the_checksum(void **state)
     uint32_t crc = UINT32_MAX; /* by the definition of RFC 3720: the reflected polynomial 1edc6f41 */
     for (size_t i = 0; i < len; i++)
         for (unsigned bit = 0; bit < 8; bit++) {
-            unsigned in = (unsigned char)good[i] >> bit & 1u;
+            unsigned in = ((unsigned)(unsigned char)good[i] >> bit) & 1u;
             crc = (crc ^ in) & 1u ? crc >> 1 ^ 0x82f63b78u : crc >> 1;
         }
     crc = htonl(~crc);
