@@ -119,7 +119,7 @@ async def serve(port):
 
     listener = socket.create_server(("127.0.0.1", port), backlog=4096)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # a thousand large ones at a time
-    server = await asyncio.start_server(answer, sock=listener)
+    server = await asyncio.start_server(answer, sock=listener, backlog=4096)
     print("ready", flush=True)
     async with server:
         await server.serve_forever()
