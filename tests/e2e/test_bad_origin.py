@@ -468,7 +468,7 @@ def seen_tags(*origins):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nobody_gets_anybody_elses_answer(balancer, origin, workers):
     first, second = origin(misbehave), origin(misbehave)
-    mine = balancer(settings(first, second, workers=workers, outlier={"failures": 0}))
+    mine = balancer(settings(first, second, workers=workers))
     lists = [draw(["GET", "GET", "PUT", "POST"], 5, 1, seed) for seed in range(1, 9)]
     total = run_checkers(mine.port, lists)
     assert first.problems + second.problems == []
@@ -485,7 +485,7 @@ def test_a_request_that_is_not_idempotent_is_sent_once(balancer, origin):
     reach a replica at most once; a GET that was closed upon is asked again, so the retries are there."""
     first, second = origin(misbehave), origin(misbehave)
     # Both fail on purpose: nobody is to be ejected for it.
-    mine = balancer(settings(first, second, outlier={"failures": 0}))
+    mine = balancer(settings(first, second))
     lists = [draw(["POST", "PATCH", "FROB"], 4, 1, seed) for seed in range(11, 15)]
     run_checkers(mine.port, lists, idempotent=False)
     tags = seen_tags(first, second)
