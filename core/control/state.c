@@ -301,6 +301,22 @@ static json_t *render_access(const struct routes *r)
 /* ------------------------------------------------------------------ the whole */
 
 /* null: membership is not kept. */
+/* null: it is off. */
+static json_t *render_scale(const struct routes *r)
+{
+    struct supervisor_scaling scale;
+    if (!supervisor_scaling(r->supervisor, &scale))
+        return json_null();
+    json_t *out = json_object();
+    put_count(out, "min", scale.min);
+    put_count(out, "max", scale.max);
+    put(out, "target_inflight", json_real(scale.target_inflight / 1000.0));
+    put(out, "in_flight", json_real((double)scale.load / 1000));
+    put_count(out, "decisions", scale.decisions);
+    put(out, "last", json_any_text(scale.last));
+    return out;
+}
+
 static json_t *render_state_file(const struct routes *r)
 {
     if (!r->file)
@@ -328,6 +344,7 @@ void state_show(struct call *call)
     put(out, "driver", json_string(supervisor_driver(r->supervisor)));
     put(out, "trouble", json_any_text(supervisor_trouble(r->supervisor)));
     put_count(out, "wanted", supervisor_wanted(r->supervisor));
+    put(out, "scale", render_scale(r));
     put_count(out, "ignored_events", supervisor_ignored(r->supervisor));
     put_count(out, "log_lost", log_lost());
     put(out, "access_log", render_access(r));

@@ -119,6 +119,7 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
     }
     evtimer_assign(&s->settle, base, settle, s);
     outlier_open(s);
+    scaling_open(s);
     change_first_rows(s);
     return s;
 }
@@ -134,6 +135,7 @@ void supervisor_apply(struct supervisor *s, struct config *next)
     if (!s->is_stopping) {
         change_apply(s, old);
     }
+    scaling_apply(s);
     config_release(old);
 }
 
@@ -256,6 +258,7 @@ void supervisor_close(struct supervisor *s)
     change_close(s);
     keep_close(s);
     outlier_close(s);
+    scaling_close(s);
     event_del(&s->settle); /* freeing rows may have asked for one */
     s->spawner_ops->close(s->spawner);
     s->health_ops->close(s->health);

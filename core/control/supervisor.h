@@ -159,6 +159,16 @@ size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
 /* By exact name, else a bare number by ordinal. NULL: nobody. */
 const struct replica *supervisor_find(const struct supervisor *s, const char *name);
 
+/* Autoscaling. False: it is off. */
+struct supervisor_scaling {
+    uint32_t min, max;
+    uint32_t target_inflight; /* a replica, in thousandths */
+    uint64_t load;            /* requests in flight over the last second, in thousandths */
+    uint64_t decisions;
+    const char *last; /* a sentence; NULL: there was none. Valid until the next turn of the loop */
+};
+bool supervisor_scaling(const struct supervisor *s, struct supervisor_scaling *out);
+
 uint32_t supervisor_wanted(const struct supervisor *s);
 uint64_t supervisor_ignored(const struct supervisor *s); /* events that met an unnamed cell */
 bool supervisor_is_serving(enum supervisor_state state); /* READY, or on TRIAL */

@@ -73,24 +73,24 @@ struct row *row_new(struct supervisor *s, const char *name)
     return row;
 }
 
-static void grow(struct supervisor *s, uint32_t by)
+static void grow(struct supervisor *s, uint32_t by, const char *why)
 {
     for (uint32_t i = 0; i < by; i++) {
         char name[REPLICA_NAME_MAX + 1];
         name_next_ordinal(s, name);
-        row_event(row_new(s, name), ON_TIMER, "wanted");
+        row_event(row_new(s, name), ON_TIMER, why);
     }
 }
 
 /* Newest first. */
-static void shrink(struct supervisor *s, uint32_t by)
+static void shrink(struct supervisor *s, uint32_t by, const char *why)
 {
     struct link *before;
     for (struct link *at = s->rows.prev; at != &s->rows && by > 0; at = before) {
         struct row *row = LIST_OWNER(at, struct row, link);
         before = at->prev; /* a row that is GONE at once moves to another list */
         if (!row->is_leaving) {
-            row_dismiss(row, "replicas.count is lower");
+            row_dismiss(row, why);
             by--;
         }
     }
@@ -203,15 +203,26 @@ static void apply_members(struct supervisor *s, const struct config *old)
     }
 }
 
-/* The number in lb.conf was changed: it counts, whatever /add and /rm have made of the one before. */
+void change_scale(struct supervisor *s, uint32_t wanted)
+{
+    uint32_t living = change_count_living(s);
+    if (wanted > living) {
+        grow(s, wanted - living, "the load wants more");
+    } else {
+        shrink(s, living - wanted, "the load wants fewer");
+    }
+}
+
+/* The number in lb.conf was changed: it counts, whatever /add, /rm and the load have made of the one before. */
 static void follow_count(struct supervisor *s)
 {
     uint32_t wanted = s->config->replicas.count, living = change_count_living(s);
     if (wanted > living) {
-        grow(s, wanted - living);
+        grow(s, wanted - living, "wanted");
     } else {
-        shrink(s, living - wanted);
+        shrink(s, living - wanted, "replicas.count is lower");
     }
+    scaling_touch(s);
     keep_note(s);
 }
 
@@ -240,7 +251,7 @@ void change_first_rows(struct supervisor *s)
     } else {
         adopt(s);
         uint32_t living = change_count_living(s), wanted = s->config->replicas.count;
-        grow(s, wanted > living ? wanted - living : 0);
+        grow(s, wanted > living ? wanted - living : 0, "wanted");
     }
 }
 
@@ -449,6 +460,7 @@ int supervisor_add(struct supervisor *s, const char *const *names, size_t n_name
         return -1;
     }
     add_rows(s, c, fresh, &wishes);
+    scaling_touch(s);
     list_push_back(&s->changes, &c->link);
     c->revision = s->revision;
     uint32_t ms = s->config->replicas.add_timeout_ms;
@@ -541,6 +553,7 @@ int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_n
     }
     choose_victims(s, c, n);
     dismiss_chosen(c);
+    scaling_touch(s);
     list_push_back(&s->changes, &c->link);
     supervisor_settle_later(s);
     return 0;

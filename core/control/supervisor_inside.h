@@ -9,6 +9,7 @@
  *     supervisor_table.c     state x event, and the driver that follows it
  *     supervisor_row.c       the actions of the table: what happens to one replica
  *     supervisor_outlier.c   passive health: who is ejected for what its answers show, and for how long
+ *     supervisor_scale.c     autoscaling: as many as the load wants
  *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
  *     supervisor_keep.c      what is written down of the rows, and how they come back
@@ -28,6 +29,7 @@
 #include "base/list.h"
 #include "control/health.h"
 #include "control/membership_file.h"
+#include "control/scale.h"
 #include "control/spawner.h"
 #include "control/supervisor.h"
 #include "world/replica.h"
@@ -71,6 +73,11 @@ struct supervisor {
     uint64_t ignored;
 
     struct event judge; /* outlier.window_ms have passed */
+
+    struct event look; /* SCALE_LOOK_MS have passed; autoscaling only */
+    struct scale scale;
+    uint64_t scale_decisions;
+    char scale_why[160]; /* the last decision; "": there was none */
 
     struct membership_file *file; /* NULL: membership does not last */
     uint64_t revision;            /* of the membership */
@@ -212,6 +219,16 @@ void outlier_open(struct supervisor *s);
 void outlier_apply(struct supervisor *s);
 void outlier_close(struct supervisor *s);
 
+/* ------------------------------------------------------------------ supervisor_scale.c */
+
+void scaling_open(struct supervisor *s);
+void scaling_apply(struct supervisor *s);
+void scaling_close(struct supervisor *s);
+/* Somebody else has changed how many there are to be. */
+void scaling_touch(struct supervisor *s);
+/* What the timer does; at_ms in the time of clock_now_ns. */
+void scaling_look(struct supervisor *s, uint64_t at_ms);
+
 /* ------------------------------------------------------------------ supervisor_rotation.c */
 
 /* row.replica becomes row.shown; who was shown departs. */
@@ -243,6 +260,8 @@ void change_settle(struct supervisor *s);
 void change_forget_row(struct row *row);
 /* Frees what was never answered. */
 void change_close(struct supervisor *s);
+/* So many are wanted from now on: new ones get the lowest free numbers, the newest leave. */
+void change_scale(struct supervisor *s, uint32_t wanted);
 uint32_t change_count_living(const struct supervisor *s);
 
 /* ------------------------------------------------------------------ supervisor_keep.c */

@@ -117,6 +117,10 @@ struct config {
         uint32_t backoff_min_ms, backoff_max_ms, backoff_reset_ms;
         char *state_file; /* "": none; absolute otherwise */
         uint32_t slow_start_ms;
+        struct {                      /* autoscaling */
+            uint32_t target_inflight; /* a replica, in thousandths; 0: off */
+            uint32_t min, max, cooldown_ms;
+        } scale;
         uint32_t *weights; /* of "Server 1", "Server 2" …; those beyond have 1 */
         size_t n_weights;
         struct {

@@ -265,9 +265,31 @@ static void check_static(const struct config_reader *r)
     check_member_names(r);
 }
 
+static bool is_scaling(const struct config_reader *r)
+{
+    return r->config->replicas.scale.target_inflight > 0 && !is_bad(r, "replicas.scale.target_inflight");
+}
+
+static void check_scale(const struct config_reader *r)
+{
+    if (!is_scaling(r)) {
+        return;
+    }
+    if (r->config->replicas.driver == DRIVER_STATIC) {
+        problem_add(r->problems, config_place_of(r, "replicas.scale.target_inflight"), NULL,
+                    "the driver \"static\" starts no replicas, so it cannot scale");
+        return;
+    }
+    check_order(r, "replicas.scale.min", "replicas.scale.max");
+    check_order(r, "replicas.scale.max", "replicas.max");
+    check_order(r, "replicas.scale.min", "replicas.count");
+    check_order(r, "replicas.count", "replicas.scale.max");
+}
+
 static void check_ports(const struct config_reader *r)
 {
     uint32_t base = r->config->replicas.process.base_port, count = r->config->replicas.count;
+    count = is_scaling(r) && r->config->replicas.scale.max > count ? r->config->replicas.scale.max : count;
     bool bad = is_bad(r, "replicas.process.base_port") || is_bad(r, "replicas.count");
     if (r->config->replicas.driver == DRIVER_PROCESS && !bad && base + count > 65536) {
         const char *written =
@@ -285,4 +307,5 @@ void config_check_pairs(const struct config_reader *r)
     check_listeners(r);
     check_static(r);
     check_ports(r);
+    check_scale(r);
 }

@@ -189,6 +189,24 @@ const struct config_option config_options[] = {
       .dflt = "[ ]",
       .help =
           "Weights of the first, second, … replica; those beyond have 1, and so have all that /add brings without one." },
+    { .name = "replicas.scale.target_inflight",
+      .type = &config_ratio_type,
+      FIELD(replicas.scale.target_inflight),
+      .min = 100,
+      .max = 1000000000,
+      .dflt = "0.0",
+      .with = "replicas.driver",
+      .help =
+          "As many replicas as it takes to have so many requests in flight on each, as a mean over a second. 0: off." },
+    { INTEGER(replicas.scale.min, 1, REPLICAS_MAX, "1"), .with = "replicas.driver",
+      .help = "Never fewer, and count not below it." },
+    { INTEGER(replicas.scale.max, 1, REPLICAS_MAX, "16"), .with = "replicas.driver",
+      .help =
+          "Never more, and count not above it. What /add brings beyond it leaves again after twice cooldown_ms." },
+    { MS(replicas.scale.cooldown_ms, 100, DAY_MS, "10000"),
+      .help =
+          "From any change of the number (/add and /rm too) to more; before some leave the load must be low for twice as "
+          "long, and longer when those before were missed at once." },
     { TEXT(replicas.process.command, config_texts_type, 1, 256, "[ \"backend\" ]"), .with = "replicas.driver",
       .help =
           "Program and arguments. A bare name is looked for beside the balancer, in its libexec, in PATH." },
@@ -429,6 +447,8 @@ const struct config_group config_groups[] = {
     { "strategy",
       "Which replica gets a request: a scheduler, a hash and a probe, and what a request is known by." },
     { "replicas", "Who runs the replicas, how many there are, and what happens when one dies or leaves." },
+    { "replicas.scale",
+      "Autoscaling, off by default; for drivers that start replicas. /_lb/events tells each decision and why." },
     { "replicas.process", "The driver `process`: replicas are child processes of the balancer." },
     { "replicas.static", "The driver `static`: replicas are run by somebody else." },
     { "replicas.docker", "The driver `docker`: replicas are containers of a Docker Engine." },

@@ -109,6 +109,13 @@ uint32_t supervisor_wanted(const struct supervisor *sup)
     return 3;
 }
 
+bool supervisor_scaling(const struct supervisor *sup, struct supervisor_scaling *out)
+{
+    (void)sup;
+    (void)out;
+    return false;
+}
+
 uint64_t supervisor_ignored(const struct supervisor *sup)
 {
     (void)sup;

@@ -40,7 +40,7 @@ static const char everything[] =
     " on_exit = \"leave\"; };"
     "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
-    "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; slow_start_ms = 67; weights = [ 7, 65535 ]; };\n"
+    "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; slow_start_ms = 67; scale = { min = 3; max = 9; cooldown_ms = 4321; }; weights = [ 7, 65535 ]; };\n"
     "health = { path = \"/up?x=1\"; interval_ms = 11; timeout_ms = 12; start_interval_ms = 13; start_timeout_ms = 14;\n"
     "    unready_after = 15; dead_after = 16; };\n"
     "outlier = { failures = 71; errors = 72; failure_percent = 73; latency_factor = 7.4; min_requests = 75; window_ms = 76;\n"
@@ -161,6 +161,10 @@ static void check_supervision(const struct config *c)
     assert_int_equal(c->replicas.process.cpu_seconds, 65);
     assert_int_equal(c->replicas.process.file_mib, 66);
     assert_int_equal(c->replicas.slow_start_ms, 67);
+    assert_int_equal(c->replicas.scale.target_inflight, 0);
+    assert_int_equal(c->replicas.scale.min, 3);
+    assert_int_equal(c->replicas.scale.max, 9);
+    assert_int_equal(c->replicas.scale.cooldown_ms, 4321);
     assert_int_equal(c->replicas.n_weights, 2);
     assert_int_equal(c->replicas.weights[1], 65535);
     assert_string_equal(c->replicas.state_file, conf_path("state.json"));
@@ -539,6 +543,7 @@ static void test_everything_differs(void **state)
 {
     (void)state;
     struct config *a = conf_load(""), *b = load_everything();
+    b->replicas.scale.target_inflight = 4000; /* cannot stand beside a driver that starts nothing */
     char **names = config_diff(a, b, NULL), **back = config_diff(b, a, NULL);
     size_t count = 0;
     for (; names[count]; count++) {

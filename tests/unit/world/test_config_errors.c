@@ -334,6 +334,18 @@ static void test_options_that_do_not_go_together(void **state)
         { "replicas = { driver = ~\"static\"; };",
           "the driver \"static\" has no replicas: both static.addresses and static.members are empty",
           "write replicas = { static = { addresses = [ \"127.0.0.1:8001\" ]; }; };" },
+        { "replicas = { driver = \"static\"; scale = { target_inflight = ~4.0; };"
+          " static = { addresses = [ \"10.0.0.1:80\" ]; }; };",
+          "the driver \"static\" starts no replicas, so it cannot scale", NULL },
+        { "replicas = { scale = { target_inflight = 0.5; max = ~2; }; };",
+          "replicas.count (3) must not be above replicas.scale.max (2)",
+          "replicas.count has its default; write it too" },
+        { "replicas = { count = 6; scale = { target_inflight = 0.5; min = ~7; max = 9; }; };",
+          "replicas.scale.min (7) must not be above replicas.count (6)", NULL },
+        { "replicas = { max = 9; scale = { target_inflight = 4.0; max = ~10; }; };",
+          "replicas.scale.max (10) must not be above replicas.max (9)", NULL },
+        { "replicas = { process = { base_port = ~65530; }; scale = { target_inflight = 4.0; max = 7; }; };",
+          "from port 65530 up there is no room for 7 replicas", NULL },
         { "replicas = { count = 1; max = 1; static = { addresses = ~[ \"10.0.0.1:80\", \"10.0.0.2:80\" ]; }; };",
           "replicas.static names 2 replicas, and replicas.max is 1", NULL },
         { "replicas = { static = { members = ( { address = \"10.0.0.1:80\"; name = \"a\"; },\n"
