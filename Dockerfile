@@ -32,7 +32,7 @@ CMD ["backend"]
 
 FROM base AS ringmaster
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        libcurl4 libconfig9 libxxhash0 curl \
+        libcurl4 libconfig9 libxxhash0 libc-ares2 curl \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o ringmaster -g ringmaster /var/lib/ringmaster
 COPY --from=build /usr/local /usr/local

@@ -77,7 +77,8 @@ static int add_name(struct draft *d, const char *name, size_t len)
     if (len > REPLICA_NAME_MAX)
         return refuse(d, "a name has at most %d characters, this one has %zu", REPLICA_NAME_MAX, len);
     for (size_t i = 0; i < len; i++)
-        if (!is_name_byte(name[i]))
+        if (!is_name_byte(name[i]) &&
+            !(name[i] == ':' && d->kind == CHANGE_REMOVE)) /* the driver dns: "fd00::7" */
             return refuse(d, "a name consists of letters, digits, space and _-.@ alone");
     if (d->n_names == (size_t)d->max)
         return refuse(d, "too many names; at most %" PRId64 " (replicas.max)", d->max);

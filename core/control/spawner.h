@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 struct config;
+struct config_member;
 struct event_base;
 struct spawned; /* one start; each driver has its own */
 struct spawner; /* one driver at work; each driver has its own */
@@ -60,6 +61,13 @@ struct spawner_started {
 struct spawner_hooks {
     void (*started)(void *tag, const struct spawner_started *what);
     void (*exited)(void *tag, const char *why); /* why: "exited with status 3", "cannot run ./backend: …" */
+};
+
+/* Who is told by a driver that finds its members itself; from the loop. */
+struct spawner_listener {
+    void *ctx;
+    void (*members)(void *ctx); /* they are others than before, or known at last */
+    void (*event)(void *ctx, const char *kind, const char *why); /* kind is a constant */
 };
 
 /* What a start has brought so far. */
@@ -100,6 +108,10 @@ struct spawner_ops {
     size_t (*found)(struct spawner *s, const struct spawner_found **out);
     /* The balancer leaves: whoever is stopped from now on may be left running, if that is configured. */
     void (*leave)(struct spawner *s);
+    /* It does not start replicas, and finds out itself which there are. Called once, after open. */
+    void (*listen)(struct spawner *s, const struct spawner_listener *to);
+    /* With listen: those. NULL: it does not know yet. Valid until the next turn of the loop. */
+    const struct config_member *(*members)(struct spawner *s, size_t *n);
     /* A sentence: why nothing can be started or stopped just now. NULL: all is well. */
     const char *(*trouble)(const struct spawner *s);
     /* What the engine calls it: the name of its container. NULL: nothing. */
@@ -108,6 +120,7 @@ struct spawner_ops {
 
 extern const struct spawner_ops spawner_process;
 extern const struct spawner_ops spawner_static;
+extern const struct spawner_ops spawner_dns;
 extern const struct spawner_ops spawner_docker;
 
 #endif

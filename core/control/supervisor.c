@@ -62,6 +62,11 @@ void supervisor_tell(struct supervisor *s, const char *kind, const char *replica
     }
 }
 
+static void on_spawner_event(void *ctx, const char *kind, const char *why)
+{
+    supervisor_tell(ctx, kind, NULL, why);
+}
+
 /* ------------------------------------------------------------------ opening */
 
 static const struct spawner_ops *spawner_of(enum config_driver driver)
@@ -70,6 +75,7 @@ static const struct spawner_ops *spawner_of(enum config_driver driver)
     case DRIVER_PROCESS: return &spawner_process;
     case DRIVER_STATIC: return &spawner_static;
     case DRIVER_DOCKER: return &spawner_docker;
+    case DRIVER_DNS: return &spawner_dns;
     }
     return NULL;
 }
@@ -120,6 +126,10 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
     evtimer_assign(&s->settle, base, settle, s);
     outlier_open(s);
     scaling_open(s);
+    if (spawner->listen) {
+        const struct spawner_listener to = { s, members_found, on_spawner_event };
+        spawner->listen(s->spawner, &to);
+    }
     change_first_rows(s);
     return s;
 }
@@ -256,6 +266,7 @@ void supervisor_close(struct supervisor *s)
     free_rows(&s->rows);
     free_rows(&s->gone);
     change_close(s);
+    members_close(s);
     keep_close(s);
     outlier_close(s);
     scaling_close(s);

@@ -136,72 +136,7 @@ static void rename_found(struct supervisor *s)
     }
 }
 
-/* ------------------------------------------------------------------ static members */
-
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-/* The member of that address and name, looked for from `hint` on: lists mostly stay as they were. */
-static const struct config_member *find_member(const struct config *config, size_t hint, const char *address,
-                                               const char *name)
-{
-    size_t n = config->replicas.n_members;
-    for (size_t i = 0; i < n; i++) {
-        const struct config_member *m = &config->replicas.members[(hint + i) % n];
-        if (strcmp(m->address, address) == 0 && is_same_text(m->name, name)) {
-            return m;
-        }
-    }
-    return NULL;
-}
-
-static void add_member(struct supervisor *s, const struct config_member *m, size_t position)
-{
-    char name[REPLICA_NAME_MAX + 1];
-    if (m->name) {
-        snprintf(name, sizeof name, "%s", m->name);
-    } else {
-        name_of_ordinal(s->config->replicas.name, (uint32_t)position + 1, name);
-    }
-    if (row_named(s, name)) {
-        char wanted[sizeof name];
-        memcpy(wanted, name, sizeof name);
-        name_next_ordinal(s, name);
-        log_warn("static replica %s: the name \"%s\" is taken; it is called \"%s\"", m->address, wanted,
-                 name);
-    }
-    struct row *row = row_new(s, name);
-    row->weight = m->weight;
-    row->address = mem_text(m->address);
-    row->member_name = mem_text(m->name);
-    row_event(row, ON_TIMER, "listed in lb.conf");
-}
-
-/* Those that /rm took out stay out until their line in lb.conf changes. */
-static void apply_members(struct supervisor *s, const struct config *old)
-{
-    const struct config *next = s->config;
-    struct row *following;
-    size_t position = 0;
-    keep_forget_unlisted(s);
-    for (struct row *row = row_first(s); row; row = following, position++) {
-        following = row_after(row);
-        const struct config_member *m = find_member(next, position, row->address, row->member_name);
-        if (!m) {
-            row_dismiss(row, "not listed in lb.conf any more");
-        } else if (m->weight != row->weight && !row->is_leaving) {
-            row_reweigh(row, m->weight);
-        }
-    }
-    for (size_t i = 0; i < next->replicas.n_members; i++) {
-        const struct config_member *m = &next->replicas.members[i];
-        if ((!old || !find_member(old, i, m->address, m->name)) && !keep_is_absent(s, m->address, m->name)) {
-            add_member(s, m, i);
-        }
-    }
-}
+/* ------------------------------------------------------------------ the configuration */
 
 void change_scale(struct supervisor *s, uint32_t wanted)
 {
@@ -243,8 +178,10 @@ void change_first_rows(struct supervisor *s)
 {
     uint32_t count = 0;
     bool is_restored = keep_restore(s, &count);
-    if (!s->spawner_ops->can_start) {
-        apply_members(s, NULL);
+    if (s->spawner_ops->listen) {
+        members_found(s);
+    } else if (!s->spawner_ops->can_start) {
+        members_listed(s, NULL);
     } else if (is_restored) {
         rename_found(s);
         start_restored(s, count);
@@ -267,8 +204,12 @@ static void follow_weights(struct supervisor *s)
 
 void change_apply(struct supervisor *s, const struct config *old)
 {
+    if (s->spawner_ops->listen) {
+        members_found(s);
+        return;
+    }
     if (!s->spawner_ops->can_start) {
-        apply_members(s, old);
+        members_listed(s, old);
         return;
     }
     follow_weights(s);
@@ -396,8 +337,9 @@ static bool is_add_refused(const struct supervisor *s, const char *unfit, char *
     if (s->is_stopping) {
         snprintf(why, why_size, "the balancer is leaving");
     } else if (!s->spawner_ops->can_start) {
-        snprintf(why, why_size, "driver %s starts no replicas: list the new one in lb.conf and reload",
-                 s->spawner_ops->name);
+        snprintf(why, why_size, "driver %s starts no replicas: %s", s->spawner_ops->name,
+                 s->spawner_ops->listen ? "give the new one a record in DNS"
+                                        : "list the new one in lb.conf and reload");
     } else if (unfit) {
         snprintf(why, why_size, "\"%.80s\": a name has 1 to %d characters", unfit, REPLICA_NAME_MAX);
     } else {

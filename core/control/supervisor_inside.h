@@ -12,6 +12,7 @@
  *     supervisor_scale.c     autoscaling: as many as the load wants
  *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
+ *     supervisor_members.c   rows for replicas that somebody else runs: listed, or found
  *     supervisor_keep.c      what is written down of the rows, and how they come back
  *     supervisor_name.c      names, ordinals, ring names, ids
  *
@@ -71,6 +72,11 @@ struct supervisor {
     uint64_t random;
     uint64_t positions; /* given to rows so far */
     uint64_t ignored;
+
+    /* Drivers that find their members: those that the rows follow; copies. */
+    struct config_member *members;
+    size_t n_members;
+    bool members_are_known;
 
     struct event judge; /* outlier.window_ms have passed */
 
@@ -263,6 +269,16 @@ void change_close(struct supervisor *s);
 /* So many are wanted from now on: new ones get the lowest free numbers, the newest leave. */
 void change_scale(struct supervisor *s, uint32_t wanted);
 uint32_t change_count_living(const struct supervisor *s);
+
+/* ------------------------------------------------------------------ supervisor_members.c */
+
+/* The configuration lists others than before; old: NULL, there was none before. */
+void members_listed(struct supervisor *s, const struct config *old);
+/* The driver has found others, or the first ones. */
+void members_found(void *supervisor);
+/* Those that there are to be: as the driver has found them, else as the configuration lists them. NULL: nobody knows yet. */
+const struct config_member *members_wanted(const struct supervisor *s, size_t *n);
+void members_close(struct supervisor *s);
 
 /* ------------------------------------------------------------------ supervisor_keep.c */
 

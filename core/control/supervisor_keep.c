@@ -66,10 +66,12 @@ static void free_absent(struct absent *a)
     free(a);
 }
 
-static bool is_listed(const struct config *config, const struct absent *a)
+static bool is_listed(const struct supervisor *s, const struct absent *a)
 {
-    for (size_t i = 0; i < config->replicas.n_members; i++) {
-        const struct config_member *m = &config->replicas.members[i];
+    size_t n;
+    const struct config_member *members = members_wanted(s, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct config_member *m = &members[i];
         if (strcmp(m->address, a->address) == 0 && is_same_text(m->name, a->name)) {
             return true;
         }
@@ -83,7 +85,7 @@ void keep_forget_unlisted(struct supervisor *s)
     for (struct link *at = s->absent.next; at != &s->absent; at = next) {
         struct absent *a = LIST_OWNER(at, struct absent, link);
         next = at->next;
-        if (!is_listed(s->config, a)) {
+        if (!is_listed(s, a)) {
             free_absent(a);
             keep_note(s);
         }

@@ -61,7 +61,7 @@ struct config_shadow {
 
 enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 
-enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER };
+enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER, DRIVER_DNS };
 enum config_on_exit { ON_EXIT_STOP, ON_EXIT_LEAVE };
 enum config_output { OUTPUT_LOG, OUTPUT_INHERIT, OUTPUT_DISCARD };
 enum config_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V2 };
@@ -149,6 +149,12 @@ struct config {
             uint32_t cpus;                  /* in thousandths; 0: any */
             enum config_on_exit on_exit;
         } docker;
+        struct {
+            char *name;   /* "": none */
+            char *server; /* "10.0.0.2:53"; "": those of /etc/resolv.conf */
+            uint16_t port;
+            uint32_t min_ttl_ms, max_ttl_ms, timeout_ms;
+        } dns;
     } replicas;
 
     struct {

@@ -145,6 +145,7 @@ static const struct {
 } pairs[] = {
     { "replicas.count", "replicas.max" },
     { "replicas.backoff_min_ms", "replicas.backoff_max_ms" },
+    { "replicas.dns.min_ttl_ms", "replicas.dns.max_ttl_ms" },
     { "outlier.eject_ms", "outlier.eject_max_ms" },
     { "health.unready_after", "health.dead_after" },
     { "limits.head", "limits.buffer" },
@@ -265,6 +266,16 @@ static void check_static(const struct config_reader *r)
     check_member_names(r);
 }
 
+static void check_dns(const struct config_reader *r)
+{
+    if (r->config->replicas.driver == DRIVER_DNS && !*r->config->replicas.dns.name &&
+        !is_bad(r, "replicas.dns.name")) {
+        problem_add(r->problems, config_place_of(r, "replicas.driver"),
+                    "write replicas = { dns = { name = \"backend.default.svc.cluster.local\"; }; };",
+                    "the driver \"dns\" has no name to look for: dns.name is empty");
+    }
+}
+
 static bool is_scaling(const struct config_reader *r)
 {
     return r->config->replicas.scale.target_inflight > 0 && !is_bad(r, "replicas.scale.target_inflight");
@@ -275,9 +286,11 @@ static void check_scale(const struct config_reader *r)
     if (!is_scaling(r)) {
         return;
     }
-    if (r->config->replicas.driver == DRIVER_STATIC) {
+    enum config_driver driver = r->config->replicas.driver;
+    if (driver == DRIVER_STATIC || driver == DRIVER_DNS) {
         problem_add(r->problems, config_place_of(r, "replicas.scale.target_inflight"), NULL,
-                    "the driver \"static\" starts no replicas, so it cannot scale");
+                    "the driver \"%s\" starts no replicas, so it cannot scale",
+                    driver == DRIVER_STATIC ? "static" : "dns");
         return;
     }
     check_order(r, "replicas.scale.min", "replicas.scale.max");
@@ -308,4 +321,5 @@ void config_check_pairs(const struct config_reader *r)
     check_static(r);
     check_ports(r);
     check_scale(r);
+    check_dns(r);
 }

@@ -23,9 +23,11 @@ enum {
     REPLICAS_MAX = 65536 /* what replicas.max can be */
 };
 
-static const char *const drivers[] = {
-    [DRIVER_PROCESS] = "process", [DRIVER_STATIC] = "static", [DRIVER_DOCKER] = "docker", NULL
-};
+static const char *const drivers[] = { [DRIVER_PROCESS] = "process",
+                                       [DRIVER_STATIC] = "static",
+                                       [DRIVER_DOCKER] = "docker",
+                                       [DRIVER_DNS] = "dns",
+                                       NULL };
 static const char *const on_exits[] = { [ON_EXIT_STOP] = "stop", [ON_EXIT_LEAVE] = "leave", NULL };
 static const char *const replacements[] = {
     [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL
@@ -153,7 +155,7 @@ const struct config_option config_options[] = {
     { WORD(replicas.driver, drivers, "\"process\""), .when = CONFIG_AT_RESTART,
       .help =
           "Who runs the replicas: \"process\", child processes of the balancer; \"docker\", a Docker Engine; "
-          "\"static\", somebody else." },
+          "\"static\", somebody else; \"dns\", too, and DNS says where." },
     { INTEGER(replicas.count, 0, REPLICAS_MAX, "3"), .with = "replicas.driver",
       .help = "Replicas to run. The driver static runs those it is given." },
     { INTEGER(replicas.max, 1, REPLICAS_MAX, "4096"), .with = "replicas.driver",
@@ -292,6 +294,20 @@ const struct config_option config_options[] = {
     { WORD(replicas.docker.on_exit, on_exits, "\"stop\""), .with = "replicas.driver",
       .help =
           "When the balancer leaves: \"stop\" removes the containers, \"leave\" leaves them to the next one." },
+
+    { TEXT(replicas.dns.name, config_text_type, 0, 253, "\"\""), .with = "replicas.driver",
+      .help =
+          "Whose A and AAAA records are the replicas: a full name, no search list is tried. Each is called as its address." },
+    { INTEGER(replicas.dns.port, 1, 65535, "5000"), .with = "replicas.driver", .help = "Where they listen." },
+    { TEXT(replicas.dns.server, config_text_type, 0, 64, "\"\""), .check = config_check_dns_server,
+      .with = "replicas.driver",
+      .help = "Who is asked, as host:port. \"\": the servers in /etc/resolv.conf." },
+    { MS(replicas.dns.min_ttl_ms, 10, DAY_MS, "1000"), .with = "replicas.driver",
+      .help = "It is asked again when the records are old by their TTL, but no sooner than this …" },
+    { MS(replicas.dns.max_ttl_ms, 10, DAY_MS, "30000"), .with = "replicas.driver",
+      .help = "… and no later than this. While DNS fails the pauses double from the one to the other." },
+    { MS(replicas.dns.timeout_ms, 10, DAY_MS, "1000"), .with = "replicas.driver",
+      .help = "One try; each server is tried twice, the second time for twice as long." },
 
     { TEXT(health.path, config_text_type, 1, TEXT_MAX, "\"/heartbeat\""), .check = config_check_url_path,
       .help = "What a heartbeat asks for; any 2xx is a good answer." },
@@ -452,6 +468,8 @@ const struct config_group config_groups[] = {
     { "replicas.process", "The driver `process`: replicas are child processes of the balancer." },
     { "replicas.static", "The driver `static`: replicas are run by somebody else." },
     { "replicas.docker", "The driver `docker`: replicas are containers of a Docker Engine." },
+    { "replicas.dns",
+      "The driver `dns`: replicas are run by somebody else, and found by name. When DNS fails, or has nobody, they stay." },
     { "health", "Heartbeats: when a replica is out of rotation, and when it is given up." },
     { "outlier",
       "Passive health: a replica whose answers show that something is wrong leaves the rotation for a while." },

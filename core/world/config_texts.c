@@ -77,6 +77,11 @@ const char *config_check_member_address(const char *text, const char **hint)
     return port_of(&address) == 0 ? "has port 0; a port is 1 to 65535" : NULL;
 }
 
+const char *config_check_dns_server(const char *text, const char **hint)
+{
+    return *text ? config_check_member_address(text, hint) : NULL;
+}
+
 const char *config_check_host(const char *text, const char **hint)
 {
     struct in6_addr address;

@@ -33,6 +33,7 @@ const char *config_check_user(const char *text, const char **hint);
 const char *config_check_group(const char *text, const char **hint);
 
 /* "unix:///var/run/docker.sock", "tcp://host:2375". */
+const char *config_check_dns_server(const char *text, const char **hint); /* "" is one */
 const char *config_check_engine(const char *text, const char **hint);
 /* What can stand in a label and in a container's name; "" too. */
 const char *config_check_instance(const char *text, const char **hint);

@@ -151,7 +151,8 @@ class Origin:
         return f"{self.address}:{self.port}"
 
     def listen(self):
-        self.listener = socket.create_server((self.address, self.port), backlog=512)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self.listener = socket.create_server((self.address, self.port), family=family, backlog=512)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
     def refuse(self):

@@ -16,5 +16,5 @@ EXTERNAL = {
     "base": ["libevent_core"],
     "world": ["libconfig", "libxxhash"],
     "path": ["libevent_core", "libevent_pthreads"],
-    "control": ["libevent_core", "libevent_extra", "libevent_pthreads", "jansson", "libcurl"],
+    "control": ["libevent_core", "libevent_extra", "libevent_pthreads", "jansson", "libcurl", "libcares"],
 }

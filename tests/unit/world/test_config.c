@@ -38,6 +38,7 @@ static const char everything[] =
     "    docker = { engine = \"tcp://e:1\"; instance = \"i\"; image = \"m\"; command = [ \"c\" ]; port = 67;"
     " environment = [ \"A=b\" ]; network = \"n\"; publish_base_port = 68; memory_mib = 69; cpus = 0.5;"
     " on_exit = \"leave\"; };"
+    "    dns = { name = \"d.test\"; port = 85; server = \"[::1]:53\"; min_ttl_ms = 86; max_ttl_ms = 87; timeout_ms = 88; };"
     "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
     "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; slow_start_ms = 67; scale = { min = 3; max = 9; cooldown_ms = 4321; }; weights = [ 7, 65535 ]; };\n"
@@ -161,6 +162,12 @@ static void check_supervision(const struct config *c)
     assert_int_equal(c->replicas.process.cpu_seconds, 65);
     assert_int_equal(c->replicas.process.file_mib, 66);
     assert_int_equal(c->replicas.slow_start_ms, 67);
+    assert_string_equal(c->replicas.dns.name, "d.test");
+    assert_int_equal(c->replicas.dns.port, 85);
+    assert_string_equal(c->replicas.dns.server, "[::1]:53");
+    assert_int_equal(c->replicas.dns.min_ttl_ms, 86);
+    assert_int_equal(c->replicas.dns.max_ttl_ms, 87);
+    assert_int_equal(c->replicas.dns.timeout_ms, 88);
     assert_int_equal(c->replicas.scale.target_inflight, 0);
     assert_int_equal(c->replicas.scale.min, 3);
     assert_int_equal(c->replicas.scale.max, 9);
