@@ -25,11 +25,12 @@ def dns(balancer, origin):
             if six:
                 origin(address="::1", port=self.port)
 
-        def start(self, n=None, **more):
+        def start(self, n=None, state_file="", **more):
             self.mine = balancer(
                 {
                     "replicas": {
                         "driver": "dns",
+                        "state_file": state_file,
                         "dns": {"name": NAME, "port": self.port, "server": self.server.place, "min_ttl_ms": 50,
                                 "max_ttl_ms": 60000, "timeout_ms": 300, **more},
                     }
@@ -193,3 +194,30 @@ def test_a_name_that_comes_later(dns):
     it.server.mood, it.server.records = None, {A: four(1)}
     it.are(*four(1))
     assert mine.ask().status == 200
+
+
+def test_what_rm_took_out_stays_out_over_a_restart(dns):
+    it = dns()
+    it.origins(3)
+    it.server.records = {A: four(3)}
+    mine = it.start(3, state_file="state.json")
+    assert mine.rm({"hostnames": ["127.0.0.2"]}).status == 200
+    mine.stop()
+    mine.start(ready=False)
+    it.are("127.0.0.1", "127.0.0.3")
+
+
+def test_a_reload_changes_the_port_and_the_name(dns):
+    it = dns()
+    it.origins(2)
+    it.server.records = {A: four(2)}
+    mine = it.start(2)
+    other = dns()
+    other.origins(2)
+    assert mine.reload({"replicas": {"dns": {"port": other.port}}}).status == 200
+    places = [f"{name}:{other.port}" for name in four(2)]
+    until(lambda: sorted(r["address"] or "" for r in mine.replicas().values()) == places, 20, "the other port")
+    until(lambda: sorted(mine.rep()) == four(2), 20, "them to serve there")
+    assert mine.reload({"replicas": {"dns": {"name": "nobody.test"}}}).status == 200
+    until(lambda: "nobody.test" in (mine.state()["trouble"] or ""), 20, "that it says so")
+    assert sorted(mine.rep()) == four(2)
