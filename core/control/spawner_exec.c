@@ -173,17 +173,15 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static bool limit(int resource, uint64_t most)
-{
-    const struct rlimit both = { .rlim_cur = most, .rlim_max = most };
-    return most == 0 || setrlimit(resource, &both) == 0;
-}
+/* The C libraries do not agree on the type of a resource. */
+#define LIMIT(resource_, most_) \
+    ((most_) == 0 || setrlimit(resource_, &(struct rlimit){ .rlim_cur = (most_), .rlim_max = (most_) }) == 0)
 
 static bool limit_all(const struct child_limits *l)
 {
-    return limit(RLIMIT_NOFILE, l->open_files) && limit(RLIMIT_AS, l->memory_bytes) &&
-           limit(RLIMIT_NPROC, l->processes) && limit(RLIMIT_CPU, l->cpu_seconds) &&
-           limit(RLIMIT_FSIZE, l->file_bytes);
+    return LIMIT(RLIMIT_NOFILE, l->open_files) && LIMIT(RLIMIT_AS, l->memory_bytes) &&
+           LIMIT(RLIMIT_NPROC, l->processes) && LIMIT(RLIMIT_CPU, l->cpu_seconds) &&
+           LIMIT(RLIMIT_FSIZE, l->file_bytes);
 }
 
 /* As system calls: libc's functions would look for other threads to change along, and take a lock for it. */
