@@ -2,6 +2,9 @@
 
 import os
 import resource
+import socket
+
+import pytest
 
 from harness import until
 from origin import KEEP, reply
@@ -19,15 +22,29 @@ def static(*origins):
     }
 
 
-def no_more_descriptors(pid):
-    """From here on every new descriptor is refused: each takes the lowest free number, and that one is above the limit."""
-    taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-    lowest = next(n for n in range(len(taken) + 1) if n not in taken)
-    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, hard))
+def no_more_descriptors(mine, fillers):
+    """From here on every new descriptor is refused: each takes the lowest free number, and that one is above the limit.
+    Silent clients fill the gaps that others left, so that all there are stay below it."""
+
+    def taken():
+        return {int(name) for name in os.listdir(f"/proc/{mine.pid}/fd")}
+
+    while len(before := taken()) <= max(before):
+        fillers.append(socket.create_connection(("127.0.0.1", mine.port)))
+        until(lambda: len(taken()) > len(before), what="a gap to be filled")
+    hard = resource.prlimit(mine.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(mine.pid, resource.RLIMIT_NOFILE, (len(before), hard))
 
 
-def test_a_needed_socket_takes_the_place_of_an_idle_one(balancer, origin):
+@pytest.fixture
+def fillers():
+    some = []
+    yield some
+    for one in some:
+        one.close()
+
+
+def test_a_needed_socket_takes_the_place_of_an_idle_one(balancer, origin, fillers):
     one, other = origin(), origin()
 
     def once(received, exchange):
@@ -40,18 +57,18 @@ def test_a_needed_socket_takes_the_place_of_an_idle_one(balancer, origin):
         bodies = {wire.ask("GET", "/home").body for _ in range(2)}
         assert bodies == {b"hello", b"bye"}
         until(lambda: not other.carrying, what="the end of the socket to the other origin")
-        no_more_descriptors(mine.pid)
+        no_more_descriptors(mine, fillers)
         answers = [wire.ask("GET", "/home") for _ in range(4)]
         assert [a.status for a in answers] == [200] * 4, "never 503: the idle socket makes room"
 
 
-def test_a_new_client_takes_the_place_of_an_idle_socket(balancer, origin):
+def test_a_new_client_takes_the_place_of_an_idle_socket(balancer, origin, fillers):
     one, other = origin(), origin()
     mine = balancer(static(one, other))
     with Wire(mine.port) as wire:
         for _ in range(2):
             assert wire.ask("GET", "/home").status == 200
-        no_more_descriptors(mine.pid)
+        no_more_descriptors(mine, fillers)
         with Wire(mine.port) as second:
             assert second.ask("GET", "/home").status == 200
             assert wire.ask("GET", "/home").status == 200, "the first client was not dropped for the second"
