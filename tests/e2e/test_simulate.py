@@ -138,11 +138,11 @@ def test_csv_and_json_say_the_same(tmp_path):
 
 
 def test_a_million_keys_and_ten_thousand_replicas(tmp_path):
-    count = "1M" if not SANITIZER else "50k"
+    count, most = ("1M", 2) if not SANITIZER else ("50k", 5)  # by chance alone 1.4, and 3.2 where the mean is 5 keys
     options = ("--replicas", 10000, "--count", count, "--moves", "5k", "--arrivals", "20k")
     ringlab("simulate", "maglev,scheduler.slots=655373", "anchor", *options, "--json", tmp_path / "a.json")
     for row in json.loads((tmp_path / "a.json").read_text())["results"]:
-        assert row["max_over_mean"] < 3 and row["die_excess"] == 0
+        assert row["max_over_mean"] < most and row["die_excess"] == 0
         print(row["strategy"], row["pick_ns"], "ns a pick", row["build_ms"], "ms to build")
 
 
