@@ -286,9 +286,16 @@ def reload_ringmaster(peer):
     return time.monotonic() - start
 
 
+def is_there(pid):
+    try:
+        return " Z " not in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def old_gone(old, start):
     """Seconds until the process is gone: the last old answer is given by then."""
-    while pathlib.Path(f"/proc/{old}/stat").exists() and " Z " not in pathlib.Path(f"/proc/{old}/stat").read_text():
+    while is_there(old):
         if time.monotonic() - start > 5:
             break
         time.sleep(0.001)
