@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "base/hint.h"
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Lines below this level are dropped. Any thread; takes effect at once. */
@@ -29,7 +31,7 @@ bool log_level_parse(const char *text, enum log_level *out);
  * become '?' or a blank: it is one line whatever it says. Lines the descriptor refuses (a full disk, a pipe
  * that nobody empties) are counted, never waited for. Leaves errno alone. SIGPIPE is the program's to ignore.
  * */
-void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+RARELY void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Lines lost since the start. */
 unsigned long log_lost(void);

@@ -12,6 +12,7 @@
  * giving back.
  */
 #include "base/mem.h"
+#include "base/hint.h"
 
 #include <assert.h>
 #include <stdalign.h>
@@ -73,6 +74,11 @@ void *mem_aligned(size_t align, size_t bytes)
     return memset(or_end(memory, bytes), 0, bytes);
 }
 
+void mem_clear(void *at, size_t bytes)
+{
+    memset(at, 0, bytes);
+}
+
 char *mem_text(const char *text)
 {
     return text ? mem_text_n(text, strlen(text)) : NULL;
@@ -111,7 +117,7 @@ void slab_init(struct slab *slab, size_t size, size_t batch)
 }
 
 /* One more batch, chained so that the objects are handed out in the order of their addresses. */
-static void add_chunk(struct slab *slab)
+static RARELY void add_chunk(struct slab *slab)
 {
     struct slab_chunk *chunk = mem_alloc(sizeof *chunk + slab->size * slab->batch);
     chunk->next = slab->chunks;
@@ -132,6 +138,7 @@ void *slab_take(struct slab *slab)
         add_chunk(slab);
     void *object = slab->free;
     slab->free = *(void **)object;
+    __builtin_prefetch(slab->free, 1);
     slab->used++;
     ASAN_UNPOISON_MEMORY_REGION(object, slab->size);
     return object;

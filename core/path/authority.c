@@ -17,16 +17,15 @@
 /* The end of a reg-name (an IPv4 address is one too), or NULL when a % is not followed by two hex digits. */
 static const char *skip_name(const char *p, const char *end)
 {
-    for (; p < end; p++) {
-        if (octet_is(*p, OCTET_NAME))
-            continue;
-        if (*p != '%')
-            break;
+    for (;;) {
+        while (p < end && octet_is(*p, OCTET_NAME))
+            p++;
+        if (p == end || *p != '%')
+            return p;
         if (end - p < 3 || !octet_is(p[1], OCTET_HEX) || !octet_is(p[2], OCTET_HEX))
             return NULL;
-        p += 2;
+        p += 3;
     }
-    return p;
 }
 
 /* Behind the closing bracket, or NULL. */

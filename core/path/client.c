@@ -6,6 +6,7 @@
  * Thread   the worker.
  */
 #include "path/client.h"
+#include "base/hint.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static bool admit_address(struct client *c)
 }
 
 /* Whoever may begin with a PROXY header may say to be anybody. */
-static void refuse_stranger(struct worker *w, int fd)
+static RARELY void refuse_stranger(struct worker *w, int fd)
 {
     if (!w->stranger_told)
         log_warn(
@@ -140,7 +141,7 @@ static void start_lingering(struct client *c)
 /* ------------------------------------------------------------------ one too many */
 
 /* Something of its request has come, so that it waits for an answer: before that none would be expected. */
-static void turn_away(struct client *c)
+static RARELY void turn_away(struct client *c)
 {
     bool has_come = c->conn.readable || (c->in && buffer_used(c->in) > 0); /* with its PROXY header */
     if (!has_come)

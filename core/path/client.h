@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hint.h"
 #include "base/list.h"
 #include "path/buffer.h"
 #include "path/conn.h"
@@ -60,7 +61,7 @@ void client_run_later(struct client *c);
 void client_expired(struct client *c, enum deadline_class class);
 
 /* Closes the connection that has been idle between two requests for longest. False: there is none. */
-bool client_drop_idle(struct worker *w);
+RARELY bool client_drop_idle(struct worker *w);
 
 /* Drain: closes it when it is idle; else it closes after what it does now. */
 void client_drain(struct client *c);

@@ -78,16 +78,21 @@ void conn_blocked(struct conn *c)
         watch_write(c);
 }
 
+static ssize_t send_parts(const struct conn *c, const struct iovec *parts, int n_parts)
+{
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n_parts };
+    return sendmsg(c->fd, &message, MSG_NOSIGNAL);
+}
+
 long conn_write(struct conn *c, const struct iovec *parts, int n_parts)
 {
-    size_t asked = 0;
-    for (int i = 0; i < n_parts; i++)
+    size_t asked = parts[0].iov_len;
+    for (int i = 1; i < n_parts; i++)
         asked += parts[i].iov_len;
-    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n_parts };
     ssize_t n;
     do
         n = n_parts == 1 ? SEND(c->fd, parts[0].iov_base, asked, MSG_NOSIGNAL)
-                         : sendmsg(c->fd, &message, MSG_NOSIGNAL);
+                         : send_parts(c, parts, n_parts);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         return CONN_FAILED;

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/hint.h"
 #include "path/deadline.h"
 
 struct conn {
@@ -70,7 +71,7 @@ static inline bool conn_look_again(struct conn *c)
 long conn_write(struct conn *c, const struct iovec *parts, int n);
 
 /* A write that went another way (splice) has blocked. */
-void conn_blocked(struct conn *c);
+RARELY void conn_blocked(struct conn *c);
 
 /* Open, and nothing has come that was not read. Asks the kernel only when that is not certain. */
 bool conn_is_quiet(struct conn *c);

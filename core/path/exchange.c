@@ -7,6 +7,7 @@
  * Thread   the worker.
  */
 #include "path/exchange.h"
+#include "base/hint.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "path/client.h"
 #include "path/forwarded.h"
+#include "path/octet.h"
 #include "path/pick.h"
 #include "path/route.h"
 #include "path/shadow.h"
@@ -98,7 +100,8 @@ struct exchange *exchange_begin(struct client *client)
 {
     struct worker *w = client->worker;
     struct exchange *x = slab_take(&w->exchange_slab);
-    memset(x, 0, sizeof *x);
+    mem_clear(x, offsetof(struct exchange, request));
+    x->client_ip[0] = x->request_id[0] = '\0';
     x->client = client;
     x->worker = w;
     x->step = STEP_READ_HEAD;
@@ -157,7 +160,7 @@ void exchange_expired(struct exchange *x, enum deadline_class class)
 
 /* ------------------------------------------------------------------ READ_HEAD */
 
-static enum step_result refuse_head(struct exchange *x, int error)
+static RARELY enum step_result refuse_head(struct exchange *x, int error)
 {
     int status = 400;
     if (error == HEAD_TARGET_TOO_LONG)
@@ -206,7 +209,7 @@ static bool is_within_rate(struct exchange *x, uint64_t *wait_ns)
     return mine != QUOTA_FULL && all != QUOTA_FULL;
 }
 
-static enum step_result refuse_rate(struct exchange *x, uint64_t wait_ns)
+static RARELY enum step_result refuse_rate(struct exchange *x, uint64_t wait_ns)
 {
     tally_count(x->worker, refused_rate);
     x->retry_after_s = (uint32_t)(wait_ns / 1000000000) + 1;
@@ -267,14 +270,15 @@ enum step_result exchange_route(struct exchange *x)
     return exchange_go(x, STEP_MAKE_KEY);
 }
 
+/* 32 hex digits: 128 random bits. */
 static void make_request_id(struct exchange *x)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int half = 0; half < 2; half++) {
+    for (unsigned half = 0; half < 2; half++) {
         uint64_t bits = lb_random(&x->worker->random);
-        for (int i = 0; i < 16; i++, bits >>= 4)
-            x->request_id[half * 16 + i] = digits[bits & 15];
+        octet_put_hex(x->request_id + half * 16, (uint32_t)bits);
+        octet_put_hex(x->request_id + half * 16 + 8, (uint32_t)(bits >> 32));
     }
+    x->request_id[32] = '\0';
 }
 
 const struct sockaddr *exchange_from(struct exchange *x, union proxy_address *room)
@@ -300,7 +304,7 @@ enum step_result exchange_make_key(struct exchange *x)
     return exchange_go(x, STEP_PICK);
 }
 
-static enum step_result nobody(struct exchange *x)
+static RARELY enum step_result nobody(struct exchange *x)
 {
     if (x->n_tried > 0)
         return exchange_fail(x, x->timed_out ? 504 : 502, "no replica gave a good answer");

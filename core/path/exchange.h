@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hint.h"
 #include "lb_plugin.h"
 #include "path/access.h"
 #include "path/head.h"
@@ -88,29 +89,24 @@ struct exchange {
     uint64_t started_ns, step_ns;
 
     /* the request */
-    struct head request;
     uint32_t head_len; /* in client->in, leading empty line included */
     enum framing request_framing;
-    bool keep_alive;             /* as far as the request and we are concerned */
-    bool replied;                /* a byte of a final reply or answer may have gone to the client */
-    bool aborted;                /* the client is to be closed at once */
-    bool client_ended;           /* the client has sent its end; it may still read */
-    char request_id[33];         /* made when the request had none */
-    char client_ip[EXCHANGE_IP]; /* of the client's peer, or whom its PROXY header names */
-    bool trusted;                /* that peer is in trust_forwarded */
+    bool keep_alive;   /* as far as the request and we are concerned */
+    bool replied;      /* a byte of a final reply or answer may have gone to the client */
+    bool aborted;      /* the client is to be closed at once */
+    bool client_ended; /* the client has sent its end; it may still read */
+    bool trusted;      /* that peer is in trust_forwarded */
 
     /* whom it goes to */
     struct held_view *view; /* until no retry is possible */
     const struct pool *pool;
     struct lb_key key;
-    char key_text[KEY_TEXT];
     uint64_t hash;
     uint32_t member;     /* of the attempt under way */
     struct seat *seat;   /* reserved; NULL between attempts */
     struct load *load;   /* where that is counted; outlives the view */
     struct upstream *up; /* borrowed */
     uint64_t picked_ns;
-    uint32_t tried[EXCHANGE_TRIED_MAX];
     uint8_t n_tried;
     uint8_t attempts;   /* that cost: the first one and budgeted retries */
     bool retrying;      /* counts in worker.n_retrying */
@@ -126,9 +122,7 @@ struct exchange {
     bool upward_over, downward_over; /* directions of the tunnel */
 
     /* the bodies */
-    struct relay upward, downward;
     bool upward_begun, upward_done;
-    struct head reply;
     struct buffer *reply_in; /* the reply's bytes until downward takes over */
     uint8_t interim;         /* 1xx replies so far */
     bool head_request;
@@ -143,8 +137,6 @@ struct exchange {
     struct letter_answer *answer; /* what control said */
     const char *own_body;         /* of the answer under way */
     size_t own_len, own_sent;
-    char own_text[256];
-
     struct access_note note;
     uint64_t call_kept; /* counts in worker->call_bytes */
 
@@ -156,6 +148,18 @@ struct exchange {
     uint32_t retry_after_s; /* of a 503; 0: one second */
 
     struct head_field *request_fields, *reply_fields; /* behind the struct */
+
+    /* From here on nothing is cleared at the beginning: it is two thirds of the struct, and each part is written before it
+     * is read. */
+    struct head request;                /* exchange_begin */
+    struct relay upward, downward;      /* exchange_begin; their bodies later */
+    struct head reply;                  /* SEND */
+    uint32_t tried[EXCHANGE_TRIED_MAX]; /* n_tried of them */
+    char key_text[KEY_TEXT];            /* MAKE_KEY */
+    char
+        client_ip[EXCHANGE_IP]; /* of the client's peer, or whom its PROXY header names; "" before MAKE_KEY */
+    char request_id[33];        /* made when the request had none; else "" */
+    char own_text[256];
 };
 
 /* A request's first bytes are in client->in (or nothing yet). */
@@ -165,14 +169,14 @@ struct exchange *exchange_begin(struct client *client);
 enum step_result exchange_run(struct exchange *x);
 
 /* The deadline it waited for has passed; to be followed by exchange_run. */
-void exchange_expired(struct exchange *x, enum deadline_class class);
+RARELY void exchange_expired(struct exchange *x, enum deadline_class class);
 
 struct conn;
 /* 503 with Retry-After, and that the connection ends, to a client for which nothing else can be done: the request was not
  * even looked at. What does not fit into the socket at once is not sent. */
-void exchange_turn_away(struct conn *to, const char *sentence);
+RARELY void exchange_turn_away(struct conn *to, const char *sentence);
 /* The replica it is with must not be used any longer; to be followed by exchange_run. */
-void exchange_cut(struct exchange *x);
+RARELY void exchange_cut(struct exchange *x);
 
 /* Control's answer; to be followed by exchange_run. Takes the letter over. */
 void exchange_answered(struct exchange *x, struct letter_answer *answer);
@@ -190,13 +194,13 @@ enum step_result exchange_go(struct exchange *x, enum exchange_step step);
 
 /* Answers with an error of our own: {"message":"<Error> SENTENCE","status":"failure"}. After a byte of a
  * reply has gone out it can only close. */
-enum step_result exchange_fail(struct exchange *x, int status, const char *sentence);
+RARELY enum step_result exchange_fail(struct exchange *x, int status, const char *sentence);
 
 /* It needs more than limits.memory_mib leaves: 503, or closed. */
-enum step_result exchange_no_memory(struct exchange *x);
+RARELY enum step_result exchange_no_memory(struct exchange *x);
 
 /* Ends the exchange by closing the client connection at once. */
-enum step_result exchange_abort(struct exchange *x);
+RARELY enum step_result exchange_abort(struct exchange *x);
 
 /* Drops the attempt under way: socket, seat, reservation. clean: the socket may be kept. */
 void exchange_drop_attempt(struct exchange *x, bool clean);
@@ -223,7 +227,7 @@ const struct sockaddr *exchange_from(struct exchange *x, union proxy_address *ro
 void exchange_release_view(struct exchange *x);
 
 /* A deadline of CONNECT, SEND, REPLY_HEAD or RELAY ran out. */
-enum step_result exchange_attempt_expired(struct exchange *x, enum deadline_class class);
+RARELY enum step_result exchange_attempt_expired(struct exchange *x, enum deadline_class class);
 
 /* The request's body has been read to its end (there may have been none). */
 bool exchange_body_is_read(const struct exchange *x);
@@ -236,7 +240,7 @@ enum step_result exchange_wait(struct exchange *x, enum deadline_class class);
 enum step_result exchange_wait_for_client(struct exchange *x, enum deadline_class class, bool out);
 
 /* Such a window is over. The exchange, and its client, may be gone afterwards. */
-void exchange_pace_expired(struct exchange *x);
+RARELY void exchange_pace_expired(struct exchange *x);
 
 #define STEP_DECLARE(name_, function_, text_) enum step_result function_(struct exchange *x);
 EXCHANGE_STEPS(STEP_DECLARE)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/hint.h"
 #include "base/log.h"
 #include "path/client.h"
 #include "path/exchange.h"
@@ -90,7 +91,7 @@ static bool has_budget(struct exchange *x)
 }
 
 /* The request stands in the client's buffer as at first. */
-static void rewind_request(struct exchange *x)
+static RARELY void rewind_request(struct exchange *x)
 {
     if (x->upward_begun)
         x->client->in->start = x->head_len;
@@ -101,7 +102,7 @@ static void rewind_request(struct exchange *x)
 }
 
 /* A worker says it once; control clears the mark when it says READY again. */
-static void tell_refused(struct worker *w, struct replica *replica)
+static RARELY void tell_refused(struct worker *w, struct replica *replica)
 {
     if (atomic_exchange_explicit(&replica->refusal_told, true, memory_order_relaxed))
         return;
@@ -114,7 +115,7 @@ static void tell_refused(struct worker *w, struct replica *replica)
 
 /* A kept socket that closes under us says nothing of the replica: once more on a fresh one, to the same
  * replica. */
-static enum step_result try_fresh(struct exchange *x)
+static RARELY enum step_result try_fresh(struct exchange *x)
 {
     upstream_return(x->up, false);
     x->up = NULL;
@@ -123,7 +124,7 @@ static enum step_result try_fresh(struct exchange *x)
     return exchange_go(x, STEP_CONNECT);
 }
 
-static enum step_result attempt_failed(struct exchange *x, enum attempt_end end)
+static RARELY enum step_result attempt_failed(struct exchange *x, enum attempt_end end)
 {
     struct worker *w = x->worker;
     struct replica *replica = x->seat->replica;
@@ -152,7 +153,7 @@ static enum step_result attempt_failed(struct exchange *x, enum attempt_end end)
 }
 
 /* A reply that can't be trusted: the socket is dropped, and it is nobody else's. */
-static enum step_result bad_reply(struct exchange *x, const char *what)
+static RARELY enum step_result bad_reply(struct exchange *x, const char *what)
 {
     log_debug("%s: %s", x->seat->replica->name, what);
     tally_failure(x->worker, x->seat->replica);
@@ -199,7 +200,7 @@ static uint32_t max_idle_ms(const struct exchange *x)
 }
 
 /* connect(2) failed. Our own want of descriptors or ports is not the replica's fault. */
-static enum step_result connect_failed(struct exchange *x, int why)
+static RARELY enum step_result connect_failed(struct exchange *x, int why)
 {
     if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM || why == EADDRNOTAVAIL) {
         exchange_drop_attempt(x, false);
@@ -366,7 +367,7 @@ static bool client_is_gone(struct exchange *x)
 }
 
 /* An interim reply goes on at once; to an HTTP/1.0 client it does not exist. */
-static enum step_result pass_interim(struct exchange *x, int len)
+static RARELY enum step_result pass_interim(struct exchange *x, int len)
 {
     struct worker *w = x->worker;
     if (x->reply.status == 101)
@@ -510,7 +511,7 @@ static bool is_clean(struct exchange *x)
 
 /* The reply's body is not what its head has promised. While not a byte of it has gone out a 502 can say so;
  * later only closing can. */
-static enum step_result cut_short(struct exchange *x, const char *what)
+static RARELY enum step_result cut_short(struct exchange *x, const char *what)
 {
     log_debug("%s: %s within a reply's body", x->seat->replica->name, what);
     tally_failure(x->worker, x->seat->replica);

@@ -50,8 +50,10 @@ static void put_number(struct out *o, uint64_t n)
     put(o, digits + i, NUMBER_MAX - i);
 }
 
-/* "Name: value" CRLF; name holds the colon and the blank. */
-static void write_field(struct out *o, const char *name, size_t name_len, const char *value, size_t len)
+/* "Name: value" CRLF; name holds the colon and the blank. Inlined, because the name's length is known then and it is copied
+ * without a call. */
+static inline __attribute__((always_inline)) void write_field(struct out *o, const char *name,
+                                                              size_t name_len, const char *value, size_t len)
 {
     if (!has_room(o, name_len + len + 2))
         return;
@@ -63,7 +65,7 @@ static void write_field(struct out *o, const char *name, size_t name_len, const 
 
 #define WRITE_FIELD(o_, name_, value_, len_) write_field(o_, name_ ": ", sizeof(name_ ": ") - 1, value_, len_)
 
-static void write_literal(struct out *o, const char *text, size_t len)
+static inline void write_literal(struct out *o, const char *text, size_t len)
 {
     if (has_room(o, len))
         put(o, text, len);
@@ -245,11 +247,13 @@ size_t forward_write_request(const struct forward_request *f, char *out, size_t 
 
 static void put_status(struct out *o, int status)
 {
-    char text[] = "HTTP/1.1 000 ";
-    text[9] = (char)('0' + status / 100 % 10);
-    text[10] = (char)('0' + status / 10 % 10);
-    text[11] = (char)('0' + status % 10);
-    put(o, text, sizeof text - 1);
+    unsigned n = (unsigned)status;
+    PUT(o, "HTTP/1.1 ");
+    o->at[0] = (char)('0' + n / 100 % 10);
+    o->at[1] = (char)('0' + n / 10 % 10);
+    o->at[2] = (char)('0' + n % 10);
+    o->at[3] = ' ';
+    o->at += 4;
 }
 
 static void write_status_line(struct out *o, int status, const char *reason, size_t len)

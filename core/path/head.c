@@ -17,6 +17,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "path/authority.h"
 #include "path/head_fields.h"
 #include "path/octet.h"
@@ -36,9 +37,11 @@ void head_start(struct head *h, struct head_field *fields, uint16_t max_fields, 
                 uint16_t limit_target)
 {
     assert(limit_head > 0 && limit_head <= UINT16_MAX);
-    *h = (struct head){
-        .fields = fields, .max_fields = max_fields, .limit_head = limit_head, .limit_target = limit_target
-    };
+    mem_clear(h, sizeof *h);
+    h->fields = fields;
+    h->max_fields = max_fields;
+    h->limit_head = limit_head;
+    h->limit_target = limit_target;
 }
 
 /* ---- the request line */
@@ -92,6 +95,10 @@ static int read_target(struct head *h, const char *bytes, const char *p, const c
 static int read_version(struct head *h, const char *p, const char *end)
 {
     static const char shape[] = "HTTP/0.0";
+    if (end - p >= (int)VERSION_LEN && memcmp(p, VERSION, VERSION_LEN) == 0) {
+        h->minor = 1;
+        return (int)VERSION_LEN;
+    }
     for (size_t i = 0; i < VERSION_LEN; i++) {
         if (p + i == end)
             return HEAD_MORE;
@@ -282,12 +289,16 @@ static int read_field(struct head *h, const char *bytes, const char *end, bool i
         value_end--;
 
     struct head_field *field = &h->fields[h->n_fields];
-    *field = (struct head_field){ .name = span_of(bytes, name, colon),
-                                  .value = span_of(bytes, value, value_end),
-                                  .id = (uint8_t)head_name_of(name, (size_t)(colon - name)) };
-    int bad = head_note_field(h, bytes, field, is_reply);
-    if (bad)
-        return bad;
+    field->name = span_of(bytes, name, colon);
+    field->value = span_of(bytes, value, value_end);
+    field->id = (uint8_t)head_name_of(name, (size_t)(colon - name));
+    field->dropped = false;
+    h->seen |= HEAD_SEEN(field->id);
+    if (HEAD_SEEN(field->id) & HEAD_MEANINGFUL) {
+        int bad = head_note_field(h, bytes, field, is_reply);
+        if (bad)
+            return bad;
+    }
     h->n_fields++;
     return (int)(stop - name) + n;
 }

@@ -173,7 +173,6 @@ int head_note_field(struct head *h, const char *bytes, const struct head_field *
 {
     const char *item = bytes + field->value.at;
     size_t len = field->value.len;
-    h->seen |= HEAD_SEEN(field->id);
     switch (field->id) {
     case HEAD_CONTENT_LENGTH:
         return has_tab_around(bytes, field) ? HEAD_BAD_FRAMING : note_length(h, item, len);

@@ -14,7 +14,12 @@
 /* The id of a field name; name is a token. */
 enum head_name head_name_of(const char *name, size_t len);
 
-/* Takes in a field that has just been read, before it is counted in h->n_fields. Returns 0, or an error of
+/* Fields that say something about the message itself; the others only pass. */
+#define HEAD_MEANINGFUL                                                                                \
+    (HEAD_SEEN(HEAD_CONTENT_LENGTH) | HEAD_SEEN(HEAD_TRANSFER_ENCODING) | HEAD_SEEN(HEAD_CONNECTION) | \
+     HEAD_SEEN(HEAD_HOST) | HEAD_SEEN(HEAD_EXPECT))
+
+/* Takes in a meaningful field that has just been read, before it is counted in h->n_fields. Returns 0, or an error of
  * enum head_result. */
 int head_note_field(struct head *h, const char *bytes, const struct head_field *field, bool is_reply);
 

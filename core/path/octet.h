@@ -111,6 +111,19 @@ static inline bool octet_same_token(const char *token, const char *lower, size_t
            octet_word(lower + len - 8); /* may overlap the one before */
 }
 
+/* Eight lower-case hex digits of n, the least significant first: for numbers whose digits are all alike. The four-bit pieces are
+ * spread over eight bytes; those above 9, which adding 6 carries into bit 4, get what lies between '9' and 'a' as well. */
+static inline void octet_put_hex(char out[8], uint32_t n)
+{
+    uint64_t w = n;
+    w = (w | w << 16) & 0x0000ffff0000ffffull;
+    w = (w | w << 8) & 0x00ff00ff00ff00ffull;
+    w = (w | w << 4) & 0x0f0f0f0f0f0f0f0full;
+    uint64_t letters = ((w + OCTET_EACH * 6) >> 4) & OCTET_EACH;
+    w += OCTET_EACH * '0' + letters * ('a' - '0' - 10);
+    memcpy(out, &w, sizeof w);
+}
+
 /* The first octet in p .. end that may not stand in a field value, or end. */
 static inline const char *octet_skip_value(const char *p, const char *end)
 {

@@ -6,13 +6,14 @@
  * Thread   the worker.
  */
 #include "path/tally.h"
+#include "base/hint.h"
 
 #include "base/mem.h"
 #include "world/config.h"
 
 /* Control is told of many in a row: at once by the first one on trial, and not twice before it has looked. */
-static void note_streak(struct worker *w, struct replica *replica, uint32_t in_a_row, uint32_t limit,
-                        bool are_errors)
+static RARELY void note_streak(struct worker *w, struct replica *replica, uint32_t in_a_row, uint32_t limit,
+                               bool are_errors)
 {
     if (limit == 0 || (in_a_row < limit && !replica_is_on_trial(replica)) ||
         atomic_exchange_explicit(&replica->failing_told, true, memory_order_relaxed))

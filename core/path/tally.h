@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "base/hint.h"
 #include "path/exchange.h"
 #include "path/worker.h"
 #include "world/replica.h"
@@ -34,7 +35,7 @@ static inline void tally_step(struct worker *w, enum exchange_step step, uint64_
 void tally_reply(struct exchange *x, struct replica *replica, int status);
 
 /* An attempt ended without a usable reply. At outlier.failures in a row control is told. */
-void tally_failure(struct worker *w, struct replica *replica);
+RARELY void tally_failure(struct worker *w, struct replica *replica);
 
 /* What an attempt moved, when it is over. */
 void tally_bytes(struct worker *w, struct replica *replica, uint64_t up, uint64_t down);

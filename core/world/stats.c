@@ -19,7 +19,7 @@
 
 #include "base/mem.h"
 
-void durations_add(struct durations *h, uint64_t ns)
+void durations_add_some(struct durations *h, uint64_t ns)
 {
     uint64_t us = ns / 1000;
     unsigned bucket = us < 2 ? 0 : 63u - (unsigned)__builtin_clzll(us);

@@ -79,7 +79,17 @@ struct durations {
     _Atomic uint64_t count[DURATIONS_BUCKETS];
     _Atomic uint64_t sum_ns;
 };
-void durations_add(struct durations *h, uint64_t ns); /* owner only */
+/* Owner only. */
+void durations_add_some(struct durations *h, uint64_t ns);
+
+/* Most steps of an exchange end within the event they began in, which is no time: that is counted without arithmetic. */
+static inline void durations_add(struct durations *h, uint64_t ns)
+{
+    if (ns > 0)
+        durations_add_some(h, ns);
+    else
+        STATS_ADD(h->count[0], 1);
+}
 
 /* The last request ids of a replica on one worker, in the order they were answered. */
 struct history_entry {
