@@ -1,4 +1,5 @@
-"""The programs that are compared: each started alone on one core, in front of the same replica.
+"""The programs that are compared: each started alone on one core, in front of the same three replicas (one program that listens on
+three addresses), which each of them chooses from by a consistent hash of an identifier it makes for the request.
 
 Owns the processes and their configuration files, in a temporary folder. Ports are fixed: the bench wants a quiet machine,
 and says so when one is taken.
@@ -15,6 +16,7 @@ import urllib.request
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RM_BUILD", SOURCE / "build/release"))
 REPLICA = 24000
+REPLICAS = [f"127.0.0.{i}:{REPLICA}" for i in (1, 2, 3)]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 RINGMASTER = """
@@ -32,14 +34,14 @@ worker_rlimit_nofile 20000;
 events {{ worker_connections 19000; }}
 http {{
     access_log {access}; keepalive_requests 100000000; sendfile on;
-    upstream u {{ server 127.0.0.1:{replica}; keepalive 128; keepalive_requests 100000000; }}
+    upstream u {{ hash $request_id consistent; {servers} keepalive 128; keepalive_requests 100000000; }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://u; proxy_http_version 1.1;
             proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Request-Id $request_id; add_header X-Served-By one;
+            proxy_set_header X-Request-Id $request_id; add_header X-Served-By $upstream_addr;
         }}
     }}
 }}
@@ -59,16 +61,23 @@ defaults
     option forwardfor
     option splice-auto
     http-reuse always
+    retries 3
+    option redispatch 1
+    retry-on conn-failure empty-response response-timeout
 frontend f
     bind 127.0.0.1:{port}
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     unique-id-format %[uuid()]
     unique-id-header X-Request-Id
-    http-response set-header X-Served-By one
+    http-response set-header X-Served-By %s
     default_backend b
 backend b
-    server one 127.0.0.1:{replica}
+    balance hdr(X-Request-Id)
+    hash-type consistent
+    option httpchk GET /heartbeat
+    default-server inter 1s
+{servers}
 """
 
 
@@ -146,7 +155,7 @@ class Nginx(Process):
 
 
 def replica(*switches):
-    return Process("replica", [BUILD / "bin/backend", "--listen", "127.0.0.1", "--port", REPLICA, "--quiet", *switches],
+    return Process("replica", [BUILD / "bin/backend", "--listen", "0.0.0.0", "--port", REPLICA, "--quiet", *switches],
                    1, REPLICA)
 
 
@@ -165,7 +174,7 @@ def relay(folder):
 
 def ringmaster(folder, addresses=None, workers=1, port=24001, program=None, core="0", access=""):
     conf = folder / f"ringmaster-{port}.conf"
-    listed = addresses or [f"127.0.0.1:{REPLICA}"]
+    listed = addresses or REPLICAS
     conf.write_text(RINGMASTER.format(port=port, workers=workers, addresses=", ".join(f'"{a}"' for a in listed), access=access))
     return Process("ringmaster", [program or BUILD / "bin/ringmaster", "-c", conf], core, port)
 
@@ -176,7 +185,8 @@ def nginx(folder, access=None, port=24002):
         return None
     conf = folder / f"nginx-{port}.conf"
     log = f"{access} combined buffer=64k flush=1s" if access else "off"
-    conf.write_text(NGINX.format(folder=folder, port=port, replica=REPLICA, access=log))
+    conf.write_text(NGINX.format(folder=folder, port=port, access=log,
+                                 servers=" ".join(f"server {a};" for a in REPLICAS)))
     return Nginx("nginx", ["nginx", "-c", conf], 0, port)
 
 
@@ -185,6 +195,6 @@ def haproxy(folder, access=None, port=24003, switches=("-db",)):
     if not shutil.which("haproxy"):
         return None
     conf = folder / f"haproxy-{port}.cfg"
-    conf.write_text(HAPROXY.format(port=port, replica=REPLICA, access="log global\n    option httplog" if access else "",
+    conf.write_text(HAPROXY.format(port=port, servers="\n".join(f"    server {n} {a} check" for n, a in zip("abc", REPLICAS)), access="log global\n    option httplog" if access else "",
                                    access_global="log stdout format raw local0" if access else ""))
     return Process("haproxy", ["haproxy", *switches, "-f", conf], 0, port)
