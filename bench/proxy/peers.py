@@ -51,7 +51,8 @@ HAPROXY = """
 global
     nbthread 1
     {access_global}
-    maxconn 7000
+    maxconn 9500
+    maxpipes 200
 defaults
     mode http
     {access}

@@ -171,16 +171,19 @@ def row_bodies(args, folder, table):
                 peer.stop()
 
 
+MANY = 9000  # the relay has a socket to a replica for each client, and there are 20,000 descriptors
+
+
 def row_connections(args, folder, table):
-    table.say("\n### Ringmaster from 10 to 10,000 connections\n\nLeft: always 10 requests unanswered, and the connections take turns. Right: "
-              "a request under way on every one of them, which takes two descriptors each; so where 20,000 are all there are, the last row "
-              "is 9,000.\n\n| connections | µs CPU a request, 10 under way | × first | all under way | × first |\n|---|---|---|---|---|")
+    table.say("\n### From 10 to 10,000 connections\n\nLeft: always 10 requests unanswered, and the connections take turns. Right: "
+              f"a request under way on every one of them, which takes two descriptors each; so where 20,000 are all there are, the last row "
+              f"is {MANY}.\n\n| connections | µs CPU a request, 10 under way | × first | all under way | × first |\n|---|---|---|---|---|")
     ours = peers.ringmaster(folder)
     first = None
     try:
         for connections in (10, 100, 1000, 10000):
             some = statistics.median(load(folder, ours, args.seconds, connections, "flight", 10)["us"] for _ in range(args.rounds))
-            most = min(connections, 9000)
+            most = min(connections, MANY)
             load(folder, ours, args.seconds + 1, most, "flight", most)  # opens what it needs towards the replica
             every = statistics.median(load(folder, ours, args.seconds, most, "flight", most)["us"] for _ in range(args.rounds))
             first = first or (some, every)
@@ -190,6 +193,25 @@ def row_connections(args, folder, table):
     table.say(f"\n`load PORT N {args.seconds} flight 10`; `load PORT N {args.seconds} flight N`")
     table.goal("10 to 10,000 connections, 10 requests under way", some / first[0], 1.3)
     table.goal("10 to 9,000 connections, a request under way on each", every / first[1], 1.3)
+    grow_beside(args, folder, table)
+
+
+def grow_beside(args, folder, table):
+    """How much of it is the kernel's: the relay keeps next to nothing for a connection."""
+    table.say(f"\nThe others, 10 requests under way:\n\n| | 10 connections | {MANY} | × |\n|---|---|---|---|")
+    for make in (peers.relay, peers.ringmaster, peers.nginx, peers.haproxy):
+        peer = make(folder)
+        if not peer:
+            continue
+        try:
+            few, many = [], []
+            for _ in range(args.rounds):
+                few.append(load(folder, peer, args.seconds, 10, "flight", 10)["us"])
+                many.append(load(folder, peer, args.seconds, MANY, "flight", 10)["us"])
+        finally:
+            peer.stop()
+        ratio = statistics.median(m / f for m, f in zip(many, few))
+        table.say(f"| {peer.name} | {statistics.median(few):.2f} | {statistics.median(many):.2f} | {ratio:.2f} |")
 
 
 def row_replicas(args, folder, table):
