@@ -123,8 +123,10 @@ static void undo_run(evutil_socket_t fd, short what, void *arg)
         if (supervisor_find(call->routes->supervisor, u->names[i]))
             present[n++] = u->names[i];
     char why[256] = "they have left already";
+    size_t n_named = supervisor_is_following(call->routes->supervisor) ? 0 : n;
     int failed =
-        n ? supervisor_remove(call->routes->supervisor, present, n, n, undo_done, call, why, sizeof why) : -1;
+        n ? supervisor_remove(call->routes->supervisor, present, n_named, n, undo_done, call, why, sizeof why)
+          : -1;
     free(present);
     if (failed) {
         log_warn("replicas without a place in the strategy were not removed: %s", why);
@@ -164,6 +166,10 @@ static void add_done(void *arg, const struct supervisor_result *result)
 {
     struct call *call = arg;
     struct routes *r = call->routes;
+    if (result->refused) {
+        call_fail(call, 503, "%s", result->refused);
+        return;
+    }
     if (has_no_place(r, result->names)) {
         undo_start(call, result->names, publish_refusal(r->publish));
         return;
@@ -201,12 +207,19 @@ void membership_add(struct call *call)
 static void remove_done(void *arg, const struct supervisor_result *result)
 {
     struct call *call = arg;
+    if (result->refused) {
+        call_fail(call, 503, "%s", result->refused);
+        return;
+    }
     log_names(call, "removed", result->names);
     json_t *message = render_rotation(call->routes);
     json_object_set_new(message, "removed", render_names(result->names));
     if (result->names && result->names[0] && !result->names[1])
         json_object_set_new(message, "removed_server", json_any_text(result->names[0]));
-    answer(call, 200, message);
+    if (result->timed_out)
+        json_object_set_new(message, "error",
+                            json_string("<Error> not all have left in time (replicas.add_timeout_ms)"));
+    answer(call, result->timed_out ? 504 : 200, message);
 }
 
 void membership_remove(struct call *call)

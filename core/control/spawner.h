@@ -61,6 +61,9 @@ struct spawner_started {
 struct spawner_hooks {
     void (*started)(void *tag, const struct spawner_started *what);
     void (*exited)(void *tag, const char *why); /* why: "exited with status 3", "cannot run ./backend: …" */
+    void *ctx;                                  /* of those below, which only drivers with slots call */
+    void (*slots_changed)(void *ctx);
+    void (*scaled)(void *ctx, void *tag, const char *why); /* "": it was accepted; else a sentence why not */
 };
 
 /* Who is told by a driver that finds its members itself; from the loop. */
@@ -74,6 +77,11 @@ struct spawner_listener {
 struct spawner_figures {
     uint64_t lines;   /* of its output that went into the log */
     uint64_t dropped; /* that were left out */
+};
+
+enum spawner_scale {
+    SPAWNER_SCALE_BY, /* so many more, or fewer */
+    SPAWNER_SCALE_TO, /* exactly so many */
 };
 
 enum spawner_stop {
@@ -106,6 +114,12 @@ struct spawner_ops {
     /* Those that were running when it was opened, by position; valid until the first start. One that is then started
      * under its name is not started: it goes on running, and started says where. */
     size_t (*found)(struct spawner *s, const struct spawner_found **out);
+    /* An engine that decides itself who there is, and starts again who dies: who is wanted now, in the order of /rep; valid
+     * until control returns to its loop. slots_changed tells that it is another list. A start then waits for the
+     * engine's own, however long that takes. Such a driver has can_start false. */
+    size_t (*slots)(struct spawner *s, const struct spawner_found **out);
+    /* With slots: the engine is told how many there are to be. scaled is called once, later; tag may be NULL. */
+    void (*scale)(struct spawner *s, enum spawner_scale how, int64_t n, void *tag);
     /* The balancer leaves: whoever is stopped from now on may be left running, if that is configured. */
     void (*leave)(struct spawner *s);
     /* It does not start replicas, and finds out itself which there are. Called once, after open. */
@@ -122,5 +136,6 @@ extern const struct spawner_ops spawner_process;
 extern const struct spawner_ops spawner_static;
 extern const struct spawner_ops spawner_dns;
 extern const struct spawner_ops spawner_docker;
+extern const struct spawner_ops spawner_swarm;
 
 #endif

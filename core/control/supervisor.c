@@ -76,6 +76,7 @@ static const struct spawner_ops *spawner_of(enum config_driver driver)
     case DRIVER_STATIC: return &spawner_static;
     case DRIVER_DOCKER: return &spawner_docker;
     case DRIVER_DNS: return &spawner_dns;
+    case DRIVER_SWARM: return &spawner_swarm;
     }
     return NULL;
 }
@@ -101,7 +102,9 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
     if (getrandom(&s->random, sizeof s->random, 0) != sizeof s->random) {
         s->random = clock_now_ns();
     }
-    s->spawner = spawner->open(base, config, &row_spawner_hooks, why, why_size);
+    struct spawner_hooks spawner_hooks = row_spawner_hooks;
+    spawner_hooks.ctx = s;
+    s->spawner = spawner->open(base, config, &spawner_hooks, why, why_size);
     if (!s->spawner) {
         free(s);
         return NULL;
@@ -119,7 +122,8 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
     list_init(&s->departed);
     list_init(&s->changes);
     list_init(&s->absent);
-    s->file = hooks->file;
+    list_init(&s->asked);
+    s->file = spawner->slots ? NULL : hooks->file; /* who is there, its engine keeps */
     if (s->file) {
         membership_file_listen(s->file, keep_on_saved, s);
     }

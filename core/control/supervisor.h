@@ -116,9 +116,10 @@ void supervisor_failing(struct supervisor *s, struct replica *replica, uint32_t 
 
 /* Names ends with NULL in each list. Freed by the supervisor after the callback returns. */
 struct supervisor_result {
-    bool timed_out; /* add_timeout ran out: names lists those that came up, the rest were cancelled */
-    char **names;   /* added or removed, in order */
-    char **skipped; /* /add: names that existed already */
+    const char *refused; /* a sentence: the engine would not do it, and nothing has changed; NULL: it did */
+    bool timed_out;      /* add_timeout ran out: names lists those that came up, the rest were cancelled */
+    char **names;        /* added or removed, in order */
+    char **skipped;      /* /add: names that existed already */
     const char
         *reason; /* of timed_out, a sentence: why one of them did not come up; NULL: it was only slow */
 };
@@ -169,6 +170,8 @@ struct supervisor_scaling {
 };
 bool supervisor_scaling(const struct supervisor *s, struct supervisor_scaling *out);
 
+/* Does an engine (Swarm) decide who there is? Then /add and /rm take numbers, no names. */
+bool supervisor_is_following(const struct supervisor *s);
 uint32_t supervisor_wanted(const struct supervisor *s);
 uint64_t supervisor_ignored(const struct supervisor *s); /* events that met an unnamed cell */
 bool supervisor_is_serving(enum supervisor_state state); /* READY, or on TRIAL */

@@ -50,7 +50,7 @@ uint32_t change_count_living(const struct supervisor *s)
 
 /* ------------------------------------------------------------------ rows */
 
-static uint32_t configured_weight(const struct row *row)
+uint32_t row_configured_weight(const struct row *row)
 {
     const struct config *config = row->owner->config;
     bool is_named = row->ordinal && row->ordinal <= config->replicas.n_weights;
@@ -66,7 +66,7 @@ struct row *row_new(struct supervisor *s, const char *name)
     row->position = ++s->positions;
     snprintf(row->name, sizeof row->name, "%s", name);
     name_identify(row);
-    row->weight = configured_weight(row);
+    row->weight = row_configured_weight(row);
     evtimer_assign(&row->timer, s->base, row_on_timer, row);
     list_push_back(&s->rows, &row->link);
     keep_note(s);
@@ -177,6 +177,10 @@ static void start_restored(struct supervisor *s, uint32_t count)
 void change_first_rows(struct supervisor *s)
 {
     uint32_t count = 0;
+    if (follow_is_on(s)) {
+        follow_slots(s);
+        return;
+    }
     bool is_restored = keep_restore(s, &count);
     if (s->spawner_ops->listen) {
         members_found(s);
@@ -195,7 +199,7 @@ void change_first_rows(struct supervisor *s)
 static void follow_weights(struct supervisor *s)
 {
     for (struct row *row = row_first(s); row; row = row_after(row)) {
-        uint32_t weight = configured_weight(row);
+        uint32_t weight = row_configured_weight(row);
         if (!row->is_leaving && !row->is_weighted && weight != row->weight) {
             row_reweigh(row, weight);
         }
@@ -208,12 +212,17 @@ void change_apply(struct supervisor *s, const struct config *old)
         members_found(s);
         return;
     }
-    if (!s->spawner_ops->can_start) {
+    if (!s->spawner_ops->can_start && !follow_is_on(s)) {
         members_listed(s, old);
         return;
     }
     follow_weights(s);
-    if (s->config->replicas.count != old->replicas.count) {
+    if (s->config->replicas.count == old->replicas.count) {
+        return;
+    }
+    if (follow_is_on(s)) {
+        follow_count_changed(s);
+    } else {
         follow_count(s);
     }
 }
@@ -391,6 +400,14 @@ int supervisor_add(struct supervisor *s, const char *const *names, size_t n_name
                    const uint32_t *weights, size_t n_weights, supervisor_done_fn done, void *arg, char *why,
                    size_t why_size)
 {
+    if (follow_is_on(s)) {
+        if (n_weights) {
+            snprintf(why, why_size, "driver %s: weights are given by replicas.weights alone",
+                     s->spawner_ops->name);
+            return -1;
+        }
+        return follow_ask(s, true, n_names, n, done, arg, why, why_size);
+    }
     const struct wishes wishes = { names, n_names, weights, n_weights };
     if (is_add_refused(s, find_unfit(names, n_names), why, why_size)) {
         return -1;
@@ -480,6 +497,9 @@ int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_n
                       supervisor_done_fn done, void *arg, char *why, size_t why_size)
 {
     uint32_t living = change_count_living(s);
+    if (follow_is_on(s)) {
+        return follow_ask(s, false, n_names, n, done, arg, why, why_size);
+    }
     if (s->is_stopping) {
         snprintf(why, why_size, "the balancer is leaving");
         return -1;
@@ -563,10 +583,12 @@ void change_settle(struct supervisor *s)
     while ((c = next_finished(s))) {
         answer(c);
     }
+    follow_settle(s);
 }
 
 void change_forget_row(struct row *row)
 {
+    follow_forget_row(row);
     for (struct link *at = row->owner->changes.next; at != &row->owner->changes; at = at->next) {
         struct change *c = LIST_OWNER(at, struct change, link);
         for (size_t i = 0; i < c->n; i++) {
@@ -580,4 +602,5 @@ void change_close(struct supervisor *s)
     while (!list_is_empty(&s->changes)) {
         free_change(LIST_OWNER(s->changes.next, struct change, link));
     }
+    follow_close(s);
 }

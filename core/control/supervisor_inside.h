@@ -13,6 +13,7 @@
  *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
  *     supervisor_members.c   rows for replicas that somebody else runs: listed, or found
+ *     supervisor_follow.c    the same where an engine decides who there is
  *     supervisor_keep.c      what is written down of the rows, and how they come back
  *     supervisor_name.c      names, ordinals, ring names, ids
  *
@@ -59,6 +60,7 @@ struct supervisor {
     struct link rows;     /* row.link, in the order of /rep */
     struct link gone;     /* row.link, GONE: freed in the next settling */
     struct link departed; /* departed.link, in the order in which they left */
+    struct link asked;    /* asked.link; supervisor_follow.c */
     struct link changes;  /* change.link, in the order in which they were asked for */
     struct link absent;   /* members of the configuration that /rm took out; supervisor_keep.c */
     uint32_t *index_uses; /* [i]: holders of the replica with index i */
@@ -257,6 +259,8 @@ void rotation_drop_replica(struct row *row);
 
 /* A new row at the end of the order, in BACKOFF; started by the caller with ON_TIMER. name must be free. */
 struct row *row_new(struct supervisor *s, const char *name);
+/* The weight that the configuration gives to its number. */
+uint32_t row_configured_weight(const struct row *row);
 /* count rows named by replicas.name, or one for each static member. */
 void change_first_rows(struct supervisor *s);
 void change_apply(struct supervisor *s, const struct config *old);
@@ -279,6 +283,22 @@ void members_found(void *supervisor);
 /* Those that there are to be: as the driver has found them, else as the configuration lists them. NULL: nobody knows yet. */
 const struct config_member *members_wanted(const struct supervisor *s, size_t *n);
 void members_close(struct supervisor *s);
+
+/* ------------------------------------------------------------------ supervisor_follow.c */
+
+/* Does an engine decide who there is? Then rows follow it, and /add and /rm are questions to it. */
+bool follow_is_on(const struct supervisor *s);
+/* Rows come and go as the engine says. */
+void follow_slots(void *supervisor);
+void follow_scaled(void *supervisor, void *tag, const char *why);
+/* The number in lb.conf was changed. */
+void follow_count_changed(struct supervisor *s);
+/* n more or fewer; done is called as for supervisor_add. -1 with a sentence: nothing was asked. */
+int follow_ask(struct supervisor *s, bool is_add, size_t n_names, size_t n, supervisor_done_fn done,
+               void *arg, char *why, size_t why_size);
+void follow_settle(struct supervisor *s);
+void follow_forget_row(struct row *row);
+void follow_close(struct supervisor *s);
 
 /* ------------------------------------------------------------------ supervisor_keep.c */
 

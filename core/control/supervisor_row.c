@@ -112,7 +112,9 @@ bool row_start(struct row *row, const char *why)
         .tag = row,
     };
     row->spawned = s->spawner_ops->start(s->spawner, &order);
-    row_arm(row, s->config->health.start_timeout_ms);
+    if (!follow_is_on(s)) { /* the engine may take its time, and nobody else can start it */
+        row_arm(row, s->config->health.start_timeout_ms);
+    }
     return true;
 }
 
@@ -294,6 +296,9 @@ static uint32_t choose_pause(struct row *row)
     struct supervisor *s = row->owner;
     uint32_t min_ms = s->config->replicas.backoff_min_ms, max_ms = s->config->replicas.backoff_max_ms;
     row->deaths++;
+    if (follow_is_on(s)) {
+        return 0; /* the pauses are the engine's: what starts now only waits for it */
+    }
     if (!row->was_ready) {
         row->failed_starts++;
         return row_backoff_ms(row->failed_starts, min_ms, max_ms, &s->random);
@@ -390,7 +395,12 @@ static void on_exited(void *tag, const char *why)
     row_event(tag, ON_EXITED, why);
 }
 
-const struct spawner_hooks row_spawner_hooks = { .started = on_started, .exited = on_exited };
+const struct spawner_hooks row_spawner_hooks = {
+    .started = on_started,
+    .exited = on_exited,
+    .slots_changed = follow_slots,
+    .scaled = follow_scaled,
+};
 
 /* A good heartbeat. Before a replica comes into the rotation by it we want to know that it was its own. */
 static void take_good(struct row *row, const char *why)

@@ -61,7 +61,7 @@ struct config_shadow {
 
 enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 
-enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER, DRIVER_DNS };
+enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER, DRIVER_DNS, DRIVER_SWARM };
 enum config_on_exit { ON_EXIT_STOP, ON_EXIT_LEAVE };
 enum config_output { OUTPUT_LOG, OUTPUT_INHERIT, OUTPUT_DISCARD };
 enum config_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V2 };
@@ -155,6 +155,18 @@ struct config {
             uint16_t port;
             uint32_t min_ttl_ms, max_ttl_ms, timeout_ms;
         } dns;
+        struct {
+            char *engine;                   /* as docker.engine; of a manager, or of a proxy to one */
+            char *service;                  /* its name */
+            char *image;                    /* "": the service is there already */
+            struct config_list command;     /* empty: the image's own */
+            struct config_list environment; /* "NAME=value" */
+            char *network;                  /* whose addresses are asked */
+            uint16_t port;                  /* where a replica listens */
+            uint32_t memory_mib;            /* 0: any */
+            uint32_t cpus;                  /* in thousandths; 0: any */
+            enum config_on_exit on_exit;
+        } swarm;
     } replicas;
 
     struct {

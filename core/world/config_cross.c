@@ -276,6 +276,14 @@ static void check_dns(const struct config_reader *r)
     }
 }
 
+static void check_swarm(const struct config_reader *r)
+{
+    if (r->config->replicas.driver == DRIVER_SWARM && *r->config->replicas.state_file) {
+        problem_add(r->problems, config_place_of(r, "replicas.state_file"), "leave it out",
+                    "with the driver \"swarm\" the membership is kept by Swarm, not in a file");
+    }
+}
+
 static bool is_scaling(const struct config_reader *r)
 {
     return r->config->replicas.scale.target_inflight > 0 && !is_bad(r, "replicas.scale.target_inflight");
@@ -291,6 +299,11 @@ static void check_scale(const struct config_reader *r)
         problem_add(r->problems, config_place_of(r, "replicas.scale.target_inflight"), NULL,
                     "the driver \"%s\" starts no replicas, so it cannot scale",
                     driver == DRIVER_STATIC ? "static" : "dns");
+        return;
+    }
+    if (r->config->replicas.driver == DRIVER_SWARM) {
+        problem_add(r->problems, config_place_of(r, "replicas.scale.target_inflight"), NULL,
+                    "each balancer of a swarm sees only its own load, so the driver \"swarm\" cannot scale");
         return;
     }
     check_order(r, "replicas.scale.min", "replicas.scale.max");
@@ -322,4 +335,5 @@ void config_check_pairs(const struct config_reader *r)
     check_ports(r);
     check_scale(r);
     check_dns(r);
+    check_swarm(r);
 }

@@ -23,11 +23,10 @@ enum {
     REPLICAS_MAX = 65536 /* what replicas.max can be */
 };
 
-static const char *const drivers[] = { [DRIVER_PROCESS] = "process",
-                                       [DRIVER_STATIC] = "static",
-                                       [DRIVER_DOCKER] = "docker",
-                                       [DRIVER_DNS] = "dns",
-                                       NULL };
+static const char *const drivers[] = {
+    [DRIVER_PROCESS] = "process", [DRIVER_STATIC] = "static", [DRIVER_DOCKER] = "docker",
+    [DRIVER_DNS] = "dns",         [DRIVER_SWARM] = "swarm",   NULL
+};
 static const char *const on_exits[] = { [ON_EXIT_STOP] = "stop", [ON_EXIT_LEAVE] = "leave", NULL };
 static const char *const replacements[] = {
     [REPLACEMENT_EMERGENCY] = "emergency", [REPLACEMENT_SAME] = "same", NULL
@@ -155,7 +154,7 @@ const struct config_option config_options[] = {
     { WORD(replicas.driver, drivers, "\"process\""), .when = CONFIG_AT_RESTART,
       .help =
           "Who runs the replicas: \"process\", child processes of the balancer; \"docker\", a Docker Engine; "
-          "\"static\", somebody else; \"dns\", too, and DNS says where." },
+          "\"swarm\", a Docker Swarm of several machines; \"static\", somebody else; \"dns\", too, and DNS says where." },
     { INTEGER(replicas.count, 0, REPLICAS_MAX, "3"), .with = "replicas.driver",
       .help = "Replicas to run. The driver static runs those it is given." },
     { INTEGER(replicas.max, 1, REPLICAS_MAX, "4096"), .with = "replicas.driver",
@@ -308,6 +307,41 @@ const struct config_option config_options[] = {
       .help = "… and no later than this. While DNS fails the pauses double from the one to the other." },
     { MS(replicas.dns.timeout_ms, 10, DAY_MS, "1000"), .with = "replicas.driver",
       .help = "One try; each server is tried twice, the second time for twice as long." },
+
+    { TEXT(replicas.swarm.engine, config_text_type, 1, TEXT_MAX, "\"unix:///var/run/docker.sock\""),
+      .check = config_check_engine, .when = CONFIG_AT_RESTART,
+      .help = "Where a manager's engine, or a proxy to it, listens: unix://PATH or tcp://HOST:PORT." },
+    { TEXT(replicas.swarm.service, config_text_type, 1, 48, "\"replicas\""), .check = config_check_instance,
+      .when = CONFIG_AT_RESTART,
+      .help =
+          "The service whose tasks are the replicas; made when there is none. Replicas are called SERVICE.SLOT." },
+    { TEXT(replicas.swarm.network, config_text_type, 1, 128, "\"ringmaster\""),
+      .check = config_check_docker_network, .when = CONFIG_AT_RESTART,
+      .help = "The overlay network, name or id, where replicas are reached; the balancer must be in it." },
+    { INTEGER(replicas.swarm.port, 1, 65535, "5000"), .when = CONFIG_AT_RESTART,
+      .help = "Where a replica listens in its container." },
+    { TEXT(replicas.swarm.image, config_text_type, 0, 255, "\"ringmaster-backend\""),
+      .when = CONFIG_AT_RESTART,
+      .help = "The image for a service that is made. \"\": none is made, it has to be there." },
+    { TEXT(replicas.swarm.command, config_texts_type, 0, 256, "[ ]"), .when = CONFIG_AT_RESTART,
+      .help = "For a service that is made: the command, instead of the image's own." },
+    { TEXT(replicas.swarm.environment, config_texts_type, 0, 256, "[ ]"), .check = config_check_setting,
+      .when = CONFIG_AT_RESTART,
+      .help =
+          "For a service that is made: \"NAME=value\"; SERVER_ID (SERVICE.SLOT), PORT and ADDRESS are always there." },
+    { INTEGER(replicas.swarm.memory_mib, 0, 16777216, "0"), .unit = "MiB", .when = CONFIG_AT_RESTART,
+      .help = "For a service that is made: memory of one replica; more ends it. 0: no limit." },
+    { .name = "replicas.swarm.cpus",
+      .type = &config_ratio_type,
+      FIELD(replicas.swarm.cpus),
+      .min = 100,
+      .max = 1024000,
+      .dflt = "0.0",
+      .when = CONFIG_AT_RESTART,
+      .help = "For a service that is made: processors of one replica. 0: no limit." },
+    { WORD(replicas.swarm.on_exit, on_exits, "\"leave\""), .with = "replicas.driver",
+      .help =
+          "When the balancer leaves: \"leave\" leaves the service to the other balancers, \"stop\" removes it." },
 
     { TEXT(health.path, config_text_type, 1, TEXT_MAX, "\"/heartbeat\""), .check = config_check_url_path,
       .help = "What a heartbeat asks for; any 2xx is a good answer." },
@@ -470,6 +504,10 @@ const struct config_group config_groups[] = {
     { "replicas.docker", "The driver `docker`: replicas are containers of a Docker Engine." },
     { "replicas.dns",
       "The driver `dns`: replicas are run by somebody else, and found by name. When DNS fails, or has nobody, they stay." },
+    { "replicas.swarm",
+      "The driver `swarm`: replicas are the tasks of a Docker Swarm service, wherever that places them, and Swarm restarts "
+      "them. replicas.count is for a service that is made, and when it changes at a reload. /add and /rm take a number, no "
+      "names: Swarm names them and chooses who leaves." },
     { "health", "Heartbeats: when a replica is out of rotation, and when it is given up." },
     { "outlier",
       "Passive health: a replica whose answers show that something is wrong leaves the rotation for a while." },

@@ -2,7 +2,7 @@
  * engine_fake.c - a small Docker Engine on a thread of its own.
  *
  * Owns     its containers, as JSON; its port.
- * Used by  test_engine.c, test_spawner_docker.c.
+ * Used by  test_engine.c, test_spawner_docker.c, test_spawner_swarm.c.
  * Thread   the engine's own, and the test's: a lock is between them. What must happen on the engine's thread is wished
  *          for and done by its tick of a millisecond.
  */
@@ -38,6 +38,8 @@ struct fake {
     enum wish wish;
     json_t *containers; /* array: {Id, Name, State, Labels} */
     json_t *created;
+    json_t *served; /* object: path -> {status, body} */
+    json_t *told;
     json_t *lines;  /* array: every request */
     json_t *events; /* array: to be sent */
     struct evhttp_request *streams[STREAMS];
@@ -242,6 +244,25 @@ static void note_line(struct fake *f, struct evhttp_request *r)
     free(line);
 }
 
+/* False: nothing was arranged for this path. */
+static bool answer_served(struct fake *f, struct evhttp_request *r, const char *uri)
+{
+    char *path = mem_text_n(uri, strcspn(uri, "?"));
+    json_t *entry = json_object_get(f->served, path);
+    free(path);
+    if (!entry) {
+        return false;
+    }
+    struct evbuffer *in = evhttp_request_get_input_buffer(r);
+    if (evbuffer_get_length(in)) {
+        json_decref(f->told);
+        f->told = json_loadb((char *)evbuffer_pullup(in, -1), evbuffer_get_length(in), 0, NULL);
+    }
+    answer(r, (int)json_integer_value(json_object_get(entry, "status")),
+           json_incref(json_object_get(entry, "body")));
+    return true;
+}
+
 static void on_request(struct evhttp_request *r, void *arg)
 {
     struct fake *f = arg;
@@ -257,6 +278,8 @@ static void on_request(struct evhttp_request *r, void *arg)
         } else {
             hold(f, r);
         }
+    } else if (answer_served(f, r, path)) {
+        /* answered */
     } else if (strcmp(path, "/_ping") == 0) {
         answer(r, 200, NULL);
     } else if (strncmp(path, "/events", 7) == 0) {
@@ -368,6 +391,7 @@ struct fake *fake_open(const char *oldest, const char *newest)
     snprintf(f->oldest, sizeof f->oldest, "%s", oldest);
     snprintf(f->newest, sizeof f->newest, "%s", newest);
     f->containers = json_array();
+    f->served = json_object();
     f->lines = json_array();
     f->events = json_array();
     f->base = event_base_new();
@@ -392,6 +416,8 @@ void fake_close(struct fake *f)
     json_decref(f->lines);
     json_decref(f->events);
     json_decref(f->created);
+    json_decref(f->served);
+    json_decref(f->told);
     free(f->fail_part);
     free(f->fail_message);
     pthread_mutex_destroy(&f->lock);
@@ -424,6 +450,32 @@ void fake_fail(struct fake *f, const char *part, int status, const char *message
     f->fail_part = mem_text(part);
     f->fail_message = mem_text(message);
     f->fail_status = status;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fake_serve(struct fake *f, const char *path, int status, json_t *body)
+{
+    pthread_mutex_lock(&f->lock);
+    if (body) {
+        json_object_set_new(f->served, path, json_pack("{s:i, s:o}", "status", status, "body", body));
+    } else {
+        json_object_del(f->served, path);
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+json_t *fake_told(struct fake *f)
+{
+    pthread_mutex_lock(&f->lock);
+    json_t *told = json_incref(f->told);
+    pthread_mutex_unlock(&f->lock);
+    return told;
+}
+
+void fake_tell(struct fake *f, json_t *event)
+{
+    pthread_mutex_lock(&f->lock);
+    json_array_append_new(f->events, event);
     pthread_mutex_unlock(&f->lock);
 }
 

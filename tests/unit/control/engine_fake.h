@@ -2,7 +2,7 @@
  * engine_fake.h - a small Docker Engine on a thread of its own: enough of one to be asked, listed, watched and lost.
  *
  * Owns     its containers, as JSON; its port.
- * Used by  test_engine.c, test_spawner_docker.c.
+ * Used by  test_engine.c, test_spawner_docker.c, test_spawner_swarm.c.
  * Thread   the functions: the test's. The engine's own thread and they share a lock.
  */
 #ifndef TESTS_ENGINE_FAKE_H
@@ -25,6 +25,14 @@ void fake_back(struct fake *f);
 /* Requests whose path contains `part` are answered with this status and message from now on; status 0: never. NULL part:
  * no more. */
 void fake_fail(struct fake *f, const char *part, int status, const char *message);
+
+/* From now on requests for this path (without a version) are answered so, whatever else would be; body is taken and may be
+ * NULL, and then nothing is. */
+void fake_serve(struct fake *f, const char *path, int status, json_t *body);
+/* What the last POST to such a path was told; to be released. */
+json_t *fake_told(struct fake *f);
+/* An event for all who listen; it is taken. */
+void fake_tell(struct fake *f, json_t *event);
 
 /* A container that runs, with one label; it is not created by a request. */
 void fake_add(struct fake *f, const char *name, const char *state, const char *instance, const char *replica,

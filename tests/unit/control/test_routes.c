@@ -94,6 +94,12 @@ size_t supervisor_list(const struct supervisor *sup, struct supervisor_info **ou
     return n_rows;
 }
 
+bool supervisor_is_following(const struct supervisor *sup)
+{
+    (void)sup;
+    return false;
+}
+
 const struct replica *supervisor_find(const struct supervisor *sup, const char *name)
 {
     (void)sup;

@@ -56,7 +56,7 @@ static void on_exited(void *tag, const char *why)
     snprintf(seen->why, sizeof seen->why, "%s", why);
 }
 
-static const struct spawner_hooks hooks = { on_started, on_exited };
+static const struct spawner_hooks hooks = { .started = on_started, .exited = on_exited };
 
 static void prepare(struct stage *g)
 {

@@ -39,6 +39,8 @@ static const char everything[] =
     " environment = [ \"A=b\" ]; network = \"n\"; publish_base_port = 68; memory_mib = 69; cpus = 0.5;"
     " on_exit = \"leave\"; };"
     "    dns = { name = \"d.test\"; port = 85; server = \"[::1]:53\"; min_ttl_ms = 86; max_ttl_ms = 87; timeout_ms = 88; };"
+    "    swarm = { engine = \"tcp://e:2\"; service = \"s\"; network = \"o\"; port = 91; image = \"\"; command = [ \"d\" ];"
+    " environment = [ \"C=d\" ]; memory_mib = 92; cpus = 1.5; on_exit = \"stop\"; };"
     "    static = { addresses = [ \"10.0.0.1:80\", \"[fd00::1]:81\" ];\n"
     "    members = ( { address = \"10.0.0.2:80\"; }, { address = \"10.0.0.3:80\"; weight = 65535; },\n"
     "                { address = \"10.0.0.4:80\"; name = \"big one\"; } ); }; state_file = \"state.json\"; slow_start_ms = 67; scale = { min = 3; max = 9; cooldown_ms = 4321; }; weights = [ 7, 65535 ]; };\n"
@@ -147,6 +149,20 @@ static void check_docker_values(const struct config *c)
     assert_int_equal(c->replicas.docker.on_exit, ON_EXIT_LEAVE);
 }
 
+static void check_swarm_values(const struct config *c)
+{
+    assert_string_equal(c->replicas.swarm.engine, "tcp://e:2");
+    assert_string_equal(c->replicas.swarm.service, "s");
+    assert_string_equal(c->replicas.swarm.network, "o");
+    assert_int_equal(c->replicas.swarm.port, 91);
+    assert_string_equal(c->replicas.swarm.image, "");
+    assert_string_equal(c->replicas.swarm.command.items[0], "d");
+    assert_string_equal(c->replicas.swarm.environment.items[0], "C=d");
+    assert_int_equal(c->replicas.swarm.memory_mib, 92);
+    assert_int_equal(c->replicas.swarm.cpus, 1500);
+    assert_int_equal(c->replicas.swarm.on_exit, ON_EXIT_STOP);
+}
+
 static void check_supervision(const struct config *c)
 {
     assert_int_equal(c->replicas.process.environment.count, 2);
@@ -213,6 +229,7 @@ static void check_values(const struct config *c)
     assert_string_equal(c->replicas.process.command.items[2], "7");
     assert_int_equal(c->replicas.process.base_port, 6001);
     check_docker_values(c);
+    check_swarm_values(c);
     assert_string_equal(c->replicas.process.address, "::1");
     assert_string_equal(c->health.path, "/up?x=1");
     assert_int_equal(c->health.dead_after, 16);

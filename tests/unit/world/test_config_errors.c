@@ -185,10 +185,10 @@ static void test_words_and_names(void **state)
     (void)state;
     static const struct row rows[] = {
         { "replicas = { driver = ~\"proces\"; };",
-          "replicas.driver cannot be \"proces\": it is \"process\", \"static\", \"docker\" or \"dns\"",
+          "replicas.driver cannot be \"proces\": it is \"process\", \"static\", \"docker\", \"dns\" or \"swarm\"",
           "did you mean \"process\"?" },
         { "replicas = { driver = ~\"podman\"; };",
-          "replicas.driver cannot be \"podman\": it is \"process\", \"static\", \"docker\" or \"dns\"",
+          "replicas.driver cannot be \"podman\": it is \"process\", \"static\", \"docker\", \"dns\" or \"swarm\"",
           NULL },
         { "replicas = { docker = { engine = ~\"/var/run/docker.sock\"; }; };",
           "replicas.docker.engine: \"/var/run/docker.sock\" is no address of an engine",
@@ -338,6 +338,10 @@ static void test_options_that_do_not_go_together(void **state)
         { "replicas = { driver = \"static\"; scale = { target_inflight = ~4.0; };"
           " static = { addresses = [ \"10.0.0.1:80\" ]; }; };",
           "the driver \"static\" starts no replicas, so it cannot scale", NULL },
+        { "replicas = { driver = \"swarm\"; scale = { target_inflight = ~4.0; }; };",
+          "each balancer of a swarm sees only its own load, so the driver \"swarm\" cannot scale", NULL },
+        { "replicas = { driver = \"swarm\"; state_file = ~\"state\"; };",
+          "with the driver \"swarm\" the membership is kept by Swarm, not in a file", "leave it out" },
         { "replicas = { scale = { target_inflight = 0.5; max = ~2; }; };",
           "replicas.count (3) must not be above replicas.scale.max (2)",
           "replicas.count has its default; write it too" },
