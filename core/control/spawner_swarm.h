@@ -42,8 +42,9 @@ struct engine_watch;
 struct swarm_slot {
     uint64_t number;
     char *name;               /* SERVICE.NUMBER */
-    char task[SWARM_ID_SIZE]; /* the running one; "": none */
-    char created[40];         /* when that task was; of two the newer one counts */
+    char task[SWARM_ID_SIZE]; /* the one that runs or starts; "": none */
+    unsigned rank;            /* of that task: 2 it runs, 1 it starts, 0 there is none; the highest counts */
+    char created[40];         /* when it was; of two with one rank the newer one counts */
     struct spawner_started where;
     char *state; /* of one that does not run yet: "pending: no suitable node"; NULL: none */
 };

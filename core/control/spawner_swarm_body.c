@@ -194,6 +194,16 @@ static bool is_word(const char *text, const char *word)
     return text && strcmp(text, word) == 0;
 }
 
+/* A task runs for Swarm at its first good health check, which may be half a minute away. Our heartbeats tell sooner, so
+ * one that starts is asked already; beside one that runs (an update that starts the new one first) it waits. */
+static unsigned rank_of(const char *wanted, const char *state)
+{
+    if (!is_word(wanted, "running")) {
+        return 0;
+    }
+    return is_word(state, "running") ? 2 : is_word(state, "starting") ? 1 : 0;
+}
+
 static void note_task(const json_t *task, const struct config *config, struct swarm_slots *slots,
                       char *trouble, size_t trouble_size)
 {
@@ -209,14 +219,16 @@ static void note_task(const json_t *task, const struct config *config, struct sw
     }
     struct swarm_slot *slot = find_slot(slots, (uint64_t)number, config->replicas.swarm.service);
     struct spawner_started where = { 0 };
+    unsigned rank = rank_of(wanted, state);
     created = created ? created : "";
-    if (!is_word(wanted, "running") || !is_word(state, "running")) {
+    if (rank == 0) {
         note_waiting(slot, status, state);
     } else if (!read_address(task, config, &where)) {
         snprintf(trouble, trouble_size, "replica %s has no address in the network %s", slot->name,
                  config->replicas.swarm.network);
-    } else if (!slot->task[0] || strcmp(created, slot->created) > 0) {
+    } else if (rank > slot->rank || (rank == slot->rank && strcmp(created, slot->created) > 0)) {
         slot->where = where;
+        slot->rank = rank;
         snprintf(slot->task, sizeof slot->task, "%s", id);
         snprintf(slot->created, sizeof slot->created, "%s", created);
     }

@@ -219,26 +219,29 @@ static void test_slots_are_read(void **state)
     json_array_append_new(tasks, make_task("c", 2, "running", "running", "fd00::2/64"));
     json_array_append_new(tasks, make_task("d", 3, "ready", "ready", "10.0.0.3/24"));
     json_array_append_new(tasks, make_task("e", 4, "running", "pending", ""));
+    json_array_append_new(tasks, make_task("k", 7, "running", "starting", "10.0.0.11/24"));
+    json_array_append_new(tasks, make_task("l", 10, "running", "starting", "10.0.0.8/24")); /* of an update */
     json_array_append_new(tasks, make_task("f", 5, "remove", "running", "10.0.0.4/24"));
     json_array_append_new(tasks,
                           make_task("g", 0, "running", "running", "10.0.0.4/24")); /* of a global service */
     json_array_append_new(tasks, json_string("no task"));
     swarm_body_slots(tasks, &config, &slots, trouble, sizeof trouble);
     assert_string_equal(trouble, "");
-    assert_int_equal(slots.n, 4);
+    assert_int_equal(slots.n, 5);
     assert_string_equal(slots.items[0].name, "web.2");
     assert_int_equal(slots.items[0].where.address.ss_family, AF_INET6);
     assert_string_equal(slots.items[1].task, "");
     assert_string_equal(slots.items[2].state, "pending: no suitable node");
-    assert_string_equal(slots.items[3].name, "web.10");
-    assert_string_equal(slots.items[3].task, "b");
-    assert_int_equal(ip_of(&slots.items[3].where), 0x0a000007);
+    assert_string_equal(slots.items[3].task, "k"); /* its health check comes later than our heartbeats */
+    assert_string_equal(slots.items[4].name, "web.10");
+    assert_string_equal(slots.items[4].task, "b");
+    assert_int_equal(ip_of(&slots.items[4].where), 0x0a000007);
     swarm_body_free(&slots);
 
     config.replicas.swarm.network[0] = 'N';
     swarm_body_slots(tasks, &config, &slots, trouble, sizeof trouble);
     assert_non_null(strstr(trouble, "has no address in the network Net"));
-    assert_string_equal(slots.items[3].task, "");
+    assert_string_equal(slots.items[4].task, "");
     swarm_body_free(&slots);
     json_decref(tasks);
 }
@@ -312,7 +315,7 @@ static void test_tasks_come_and_go(void **state)
     assert_string_equal(spawner_swarm.label(one.handle), "web.1.t1");
 
     fake_serve(g.fake, "/tasks", 200,
-               json_pack("[o,o]", make_task("t3", 3, "running", "starting", ""),
+               json_pack("[o,o]", make_task("t3", 3, "running", "preparing", ""),
                          make_task("t9", 1, "running", "running", "10.0.0.9/24")));
     until(&g, &g.changes, 1);
     assert_string_equal(members(&g), "web.1,web.3");
