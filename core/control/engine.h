@@ -25,6 +25,7 @@ struct event_base;
 #define ENGINE_NEWEST_MAJOR 1
 #define ENGINE_NEWEST_MINOR 44 /* the newest version of the API that our requests were written for */
 #define ENGINE_TIMEOUT_MS   10000
+#define ENGINE_CONNECT_MS   2000 /* of a name's several addresses the first one has half of it, and so on */
 #define ENGINE_ANSWER_MAX   (64u << 20) /* bytes; a list of 4,096 containers has some ten million */
 
 struct engine_answer {

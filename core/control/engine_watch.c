@@ -67,7 +67,8 @@ static void lose(struct engine_watch *w, const char *why)
     w->state = LOST;
     uint32_t pause = w->pause_ms - (uint32_t)lb_scale(lb_random(&w->random), w->pause_ms / 4 + 1);
     arm(w, pause);
-    w->pause_ms = w->pause_ms * 2 < ENGINE_PAUSE_MAX_MS ? w->pause_ms * 2 : ENGINE_PAUSE_MAX_MS;
+    uint32_t most = w->every_ms < ENGINE_PAUSE_MAX_MS ? w->every_ms : ENGINE_PAUSE_MAX_MS;
+    w->pause_ms = w->pause_ms * 2 < most ? w->pause_ms * 2 : most;
     if (was_up) {
         w->hooks.down(w->hooks.ctx, w->trouble);
     }

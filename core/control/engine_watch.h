@@ -7,8 +7,8 @@
  * Thread   control.
  *
  * The stream is open before up is called, so nothing that happens after the owner's list is missed. While the engine
- * is lost it is asked for again after a pause that doubles up to ENGINE_PAUSE_MAX_MS, and is short again once it has
- * stayed for every_ms.
+ * is lost it is asked for again after a pause that doubles up to ENGINE_PAUSE_MAX_MS, or every_ms when that is less,
+ * and is short again once it has stayed for every_ms.
  *
  *     LOST --> GREETING --> OPENING (the stream) --> UP --> LOST --> ...
  */

@@ -225,7 +225,7 @@ static void ask_list(void *ctx)
     evtimer_del(&s->soon);
     s->is_stale = false;
     char *path = swarm_body_tasks_path(s->config->replicas.swarm.service);
-    s->listing = engine_ask(s->engine, "GET", path, NULL, ENGINE_TIMEOUT_MS, on_listed, s);
+    s->listing = engine_ask(s->engine, "GET", path, NULL, SWARM_ANSWER_MS, on_listed, s);
     free(path);
 }
 

@@ -30,8 +30,10 @@ struct engine;
 struct engine_call;
 struct engine_watch;
 
-#define SWARM_LIST_MS     1000  /* between two lists while nothing happens */
-#define SWARM_SOON_MS     100   /* from an event to the list, so that many events are one list */
+#define SWARM_LIST_MS 1000 /* between two lists while nothing happens */
+#define SWARM_SOON_MS 100  /* from an event to the list, so that many events are one list */
+#define SWARM_ANSWER_MS \
+    2500 /* for a list: a manager that lost its leader keeps silent, another one may know */
 #define SWARM_HURRY_MS    250   /* between two lists while a slot has no running task */
 #define SWARM_OPEN_MS     10000 /* what the start waits for the engine */
 #define SWARM_CLOSE_MS    10000 /* what the end waits for the service to be removed */

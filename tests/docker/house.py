@@ -122,8 +122,8 @@ class House:
 class Load:
     """GETs from one thread until it is left; each one that is not answered 200 is kept."""
 
-    def __init__(self, host="127.0.0.1"):
-        self.host = host
+    def __init__(self, host="127.0.0.1", timeout=30):
+        self.host, self.timeout = host, timeout
 
     def __enter__(self):
         self.failed, self.count, self._end = [], 0, threading.Event()
@@ -135,7 +135,7 @@ class Load:
         while not self._end.wait(0.002):
             self.count += 1
             try:
-                status, text = ask("GET", f"/home?request_id={self.count}", host=self.host)
+                status, text = ask("GET", f"/home?request_id={self.count}", host=self.host, timeout=self.timeout)
                 if status != 200:
                     self.failed.append(f"{status} {text[:80]}")
             except OSError as problem:
