@@ -266,11 +266,10 @@ static void leave_docker(struct spawner *s)
 }
 
 /* What has our label and is still there: dead ones whose removal was under way, orders that were cut off. */
-static void sweep(const struct spawner *s)
+static void sweep(const struct spawner *s, uint32_t ms)
 {
     char why[256];
-    struct engine_wait *w =
-        engine_wait_open(s->config->replicas.docker.engine, DOCKER_CLOSE_MS, why, sizeof why);
+    struct engine_wait *w = engine_wait_open(s->config->replicas.docker.engine, ms, why, sizeof why);
     if (!w) {
         log_warn("containers of ours may be left behind: %s", why);
         return;
@@ -298,6 +297,7 @@ static void sweep(const struct spawner *s)
 static void close_docker(struct spawner *s)
 {
     bool sweeps = s->is_leaving && s->config->replicas.docker.on_exit == ON_EXIT_STOP;
+    uint32_t sweep_ms = engine_watch_is_up(s->watch) ? DOCKER_CLOSE_MS : DOCKER_CLOSE_LOST_MS;
     engine_watch_close(s->watch);
     if (s->listing) {
         engine_cancel(s->listing);
@@ -310,7 +310,7 @@ static void close_docker(struct spawner *s)
     }
     engine_close(s->engine);
     if (sweeps) {
-        sweep(s);
+        sweep(s, sweep_ms);
     }
     for (size_t i = 0; i < s->n_unclaimed; i++) {
         docker_free_found(&s->unclaimed[i]);

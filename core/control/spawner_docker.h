@@ -39,7 +39,8 @@ struct engine_watch;
 #define DOCKER_ID_SIZE        72    /* 64 hexadecimal digits */
 #define DOCKER_LIST_MS        10000 /* between two lists while nothing happens */
 #define DOCKER_OPEN_MS        5000  /* what the start waits for the engine */
-#define DOCKER_CLOSE_MS       10000 /* what the end waits for containers to be removed */
+#define DOCKER_CLOSE_MS       10000 /* what the end waits for containers to be removed … */
+#define DOCKER_CLOSE_LOST_MS  1000  /* … by an engine that was lost, and may itself wait for our end */
 #define DOCKER_CREATE_MS      60000 /* a slow disk under a large image */
 #define DOCKER_CLAIM_MS       30000 /* after the opening, found containers wait for an order so long */
 #define DOCKER_LAST_LINES     10    /* of a dead container's output that go into the log */

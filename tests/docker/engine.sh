@@ -11,7 +11,8 @@ set -eu
 command=${1:?up, restart, kill or down}
 mkdir -p "${2:?a directory}"
 dir=$(CDPATH='' cd -- "$2" && pwd)
-socket=$dir/docker.sock
+run=$dir/run # as /var/run is on a machine: the socket and what the engine keeps while it runs, mounted as a whole
+socket=$run/docker.sock
 docker=$(PATH=/usr/bin:$PATH command -v docker || true) # the distribution's, which belongs to its engine
 
 engine() { "$docker" -H "unix://$socket" "$@"; }
@@ -28,8 +29,9 @@ start() {
     for program in dockerd containerd debootstrap docker-compose; do
         command -v "$program" >/dev/null || skip "$program is missing: script/bootstrap docker"
     done
+    mkdir -p "$run"
     rm -f "$dir/pid" "$socket"
-    setsid dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" -H "unix://$socket" ${ENGINE_OPTIONS---live-restore} \
+    setsid dockerd --data-root "$dir/data" --exec-root "$run/docker" --pidfile "$dir/pid" -H "unix://$socket" ${ENGINE_OPTIONS---live-restore} \
         >>"$dir/dockerd.log" 2>&1 </dev/null &
     for _ in $(seq 600); do
         if engine version >/dev/null 2>&1; then return; fi
@@ -85,7 +87,7 @@ down)
     engine network prune -f >/dev/null
     stop TERM
     for mount in $(awk -v d="$dir/" 'index($2, d) == 1 { print $2 }' /proc/mounts | sort -r); do umount "$mount" || true; done
-    rm -rf "$dir/data" "$dir/exec" "$dir/pid" "$socket"
+    rm -rf "$dir/data" "$run" "$dir/pid"
     ;;
 *)
     echo "tests/docker/engine.sh: unknown command $command" >&2

@@ -1,6 +1,6 @@
 """docker-compose up, and everything that can happen to containers. One balancer for the whole file, so the order
-counts: up is first, and each test leaves three replicas behind until down; the
-engine that goes away is last."""
+counts: up is first, and each test leaves three replicas behind until down; an
+engine that goes away comes last."""
 
 import json
 import os
@@ -205,18 +205,64 @@ def test_down_leaves_none_behind(house):
     assert "ringmaster" not in docker("network", "ls", "--format", "{{.Name}}").split()
 
 
-def test_replicas_serve_while_the_engine_is_away(house):
-    """With live-restore containers outlive the engine: nobody is restarted, and trouble is told. That the engine is found
-    again shows unit.control.spawner_docker: this engine's new socket is another file than the one mounted."""
+def up_again(house):
+    """The engine was away: the balancer has found it, and the supervisor works as before."""
+    until(lambda: house.state()["trouble"] is None, within=60, what="the engine being found again")
+    return house.whole()
+
+
+def test_an_engine_that_is_killed_and_comes_back(house):
+    """With live-restore containers outlive the engine. Trouble is told, the replicas serve; the engine's new socket is
+    found, and nobody was started twice. One that died meanwhile is replaced then."""
     house.compose("up", "-d")
     until(lambda: len(house.rep()) == 3, within=60, what="three replicas after up")
     names, before, host = house.whole(), house.containers(), house.address()
+    victim = house.rows()[names[1]]
+    pid = int(docker("inspect", "-f", "{{.State.Pid}}", victim["container"]))
     engine("kill")
     with Load(host) as load:
         until(lambda: "engine at unix" in (house.state(host)["trouble"] or ""), within=30,
               what="the trouble being told")
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: json.loads(ask("GET", "/rep", host=host)[1])["message"]["N"] == 2, within=30,
+              what="the dead one out of rotation")
         until(lambda: load.count > 50, within=30, what="fifty GETs without an engine")
+        engine("start")
+        up_again(house)
     assert not load.failed, load.failed[:3]
-    engine("start")
+    after, rows = house.containers(), house.rows()
+    assert {name: after[name] for name in (names[0], names[2])} == {name: before[name] for name in (names[0], names[2])}
+    assert names[1] not in after and len(after) == 3
+    assert sum(row["restarts"] for row in rows.values()) == 1
+    docker("kill", rows[names[0]]["container"])
+    house.replaced(names[0], "kill, with the new engine")
+
+
+def test_an_engine_that_is_restarted(house):
+    """As an update does it, with live-restore: nobody notices."""
+    house.whole()
+    before, host = house.containers(), house.address()
+    with Load(host) as load:
+        engine("restart")
+        up_again(house)
+    assert not load.failed, load.failed[:3]
     assert house.containers() == before
-    assert len(names) == 3
+
+
+@pytest.mark.parametrize("how", [["restart"], ["kill", "start"]])
+def test_without_live_restore_all_die_and_come_back(house, how):
+    """The engine ends its containers, when it is asked to end or, after it was killed, when it starts: the balancer as
+    well. It is started again by the engine, finds its dead and starts each of them anew, also those that /add made."""
+    engine("restart", ENGINE_OPTIONS="")  # what live-restore has kept ends here
+    up_again(house)
+    assert ask("POST", "/add", '{"n": 1, "hostnames": ["S81"]}')[0] == 200
+    names, before = house.whole(4), house.containers()
+    for word in how:
+        engine(word, ENGINE_OPTIONS="")
+
+    def back():
+        return len(house.rep()) == 4 and not set(house.containers().values()) & set(before.values())
+    until(back, within=60, what="four other containers")
+    assert house.whole(4) == names
+    assert ask("DELETE", "/rm", '{"n": 1, "hostnames": ["S81"]}')[0] == 200
+    house.whole(3)
