@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """How soon it recovers: replicas killed, hung, replaced; requests lost meanwhile; what a thousand starts leave behind.
 
-  script/bench recovery [--runs N] [--kills N] [--cycles N] [--only kill,hang,load,cycles] [--out FILE]
+  script/bench recovery [--runs N] [--kills N] [--cycles N] [--only kill,hang,load,cycles,ckill,cload,ccycles,cadopt] [--out FILE]
 
-The balancer runs with the values it is shipped with, its replicas are processes. One keep-alive connection asks as fast as it
+The balancer runs with the values it is shipped with, its replicas are processes; in the rows that begin with c containers, with
+an engine of their own (root, and what `script/bootstrap docker` installs; otherwise they are left out). One keep-alive connection asks as fast as it
 can: what it sees is what a client sees, a fifth of a millisecond late at most. The median of the runs binds, the worst is printed.
 """
 
@@ -13,7 +14,6 @@ import os
 import pathlib
 import platform
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,61 +22,13 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
+import containers  # noqa: E402
 from harness import until  # noqa: E402
 from load import Wrk  # noqa: E402
 from ringmaster import Ringmaster  # noqa: E402
-from wire import Wire  # noqa: E402
+from watch import LIMIT_S, Report, Watch, strike  # noqa: E402
 
 ROWS = ["kill", "hang", "load", "cycles"]
-LIMIT_S = 60
-
-
-class Watch:
-    """One connection that asks again and again."""
-
-    def __init__(self, mine):
-        self.wire = Wire(mine.port)
-
-    def names(self):
-        return self.wire.ask("GET", "/rep").json()["message"]["replicas"]
-
-    def served_by(self, key):
-        return self.wire.ask("GET", f"/home?request_id={key}").served_by
-
-    def time_until(self, condition, start):
-        """Milliseconds from start until it holds, asked without a pause."""
-        while not condition():
-            if time.monotonic() - start > LIMIT_S:
-                raise SystemExit(f"not within {LIMIT_S} s")
-        return (time.monotonic() - start) * 1000
-
-
-def strike(mine, watch, number):
-    """One replica gets the signal. Milliseconds until it is out of rotation, and until another answers in its place."""
-    names = watch.names()
-    victim = names[number % len(names)]
-    key = next(k for k in range(10000) if watch.served_by(k) == victim)
-    pid = mine.pid_of(victim)
-    mine.note_pids()
-    start = time.monotonic()
-    os.kill(pid, mine.signal)
-    out = watch.time_until(lambda: victim not in watch.names(), start)
-    back = watch.time_until(lambda: watch.served_by(key) not in names, start)
-    until(lambda: len(watch.names()) == len(names), LIMIT_S, "N")
-    return out, back
-
-
-class Report:
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line=""):
-        self.lines.append(line)
-        print(line, flush=True)
-
-    def row(self, figure, reach, values, unit="ms"):
-        median, worst = statistics.median(values), max(values)
-        self.say(f"| {figure} | {reach} | {median:.1f} {unit} | {worst:.1f} {unit} | {len(values)} |")
 
 
 def measure(report, mine, runs, signal_number, reaches):
@@ -159,7 +111,8 @@ def head(report, arguments):
     report.say(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, {version.stdout.strip()}, {cpu}, "
                f"{os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.1f} at the start  ")
     report.say(f"`script/bench recovery --runs {arguments.runs} --kills {arguments.kills} --cycles {arguments.cycles}`\n")
-    report.say("Three replicas as processes, the shipped values (heartbeats each 250 ms). Times as one client sees them.\n")
+    report.say("Three replicas as processes, or as containers where it says so, the shipped values (heartbeats each 250 ms). Times as "
+               "one client sees them.\n")
     report.say("| figure | reach | median | worst | runs |\n|---|---|---:|---:|---:|")
 
 
@@ -168,12 +121,13 @@ def main():
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--cycles", type=int, default=1000)
-    parser.add_argument("--only", default=",".join(ROWS))
+    parser.add_argument("--only", default=",".join(ROWS + containers.ROWS))
     parser.add_argument("--out", type=pathlib.Path)
     arguments = parser.parse_args()
     report = Report()
     head(report, arguments)
-    for row in arguments.only.split(","):
+    wanted = arguments.only.split(",")
+    for row in (row for row in wanted if row in ROWS):
         with tempfile.TemporaryDirectory(prefix="recovery-") as directory:
             mine = Ringmaster(pathlib.Path(directory)).start()
             try:
@@ -181,6 +135,8 @@ def main():
                 mine.stop(within=60)
             finally:
                 mine.clean_up()
+    if any(row in containers.ROWS for row in wanted):
+        containers.measure_containers(report, [row for row in containers.ROWS if row in wanted], arguments)
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text("\n".join(report.lines) + "\n")

@@ -265,6 +265,22 @@ static void leave_docker(struct spawner *s)
     s->is_leaving = true;
 }
 
+/* One whose removal is under way already is waited for. */
+static void sweep_one(struct engine_wait *w, const struct docker_entry *e)
+{
+    char why[256], *path = mem_format("/containers/%s?force=1&v=1", e->id);
+    int status = engine_wait_ask(w, "DELETE", path, NULL, NULL, why, sizeof why);
+    free(path);
+    if (status == 409) {
+        path = mem_format("/containers/%s/wait?condition=removed", e->id);
+        status = engine_wait_ask(w, "POST", path, NULL, NULL, why, sizeof why);
+        free(path);
+    }
+    if (status != 200 && status != 204 && status != 404) {
+        log_warn("container %s is left behind: %s", e->container, why);
+    }
+}
+
 /* What has our label and is still there: dead ones whose removal was under way, orders that were cut off. */
 static void sweep(const struct spawner *s, uint32_t ms)
 {
@@ -280,14 +296,8 @@ static void sweep(const struct spawner *s, uint32_t ms)
     free(path);
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct docker_entry e;
-        if (!docker_body_entry(json_array_get(list, i), &e)) {
-            continue;
-        }
-        path = mem_format("/containers/%s?force=1&v=1", e.id);
-        int status = engine_wait_ask(w, "DELETE", path, NULL, NULL, why, sizeof why);
-        free(path);
-        if (status != 204 && status != 404 && status != 409) {
-            log_warn("container %s is left behind: %s", e.container, why);
+        if (docker_body_entry(json_array_get(list, i), &e)) {
+            sweep_one(w, &e);
         }
     }
     json_decref(list);

@@ -5,10 +5,11 @@
 #   tests/docker/engine.sh restart DIR   ends the engine and starts it again, as a machine's update would
 #   tests/docker/engine.sh kill DIR      kills the engine (-9) and starts nothing
 #   tests/docker/engine.sh down DIR      ends it and removes what it held; the base image's archive stays
+#   tests/docker/engine.sh left DIR      says what is left after down; exit 1 when that is something
 #
 # Exit 77: it cannot be had here; the reason is printed.
 set -eu
-command=${1:?up, restart, kill or down}
+command=${1:?up, start, restart, kill, down or left}
 mkdir -p "${2:?a directory}"
 dir=$(CDPATH='' cd -- "$2" && pwd)
 run=$dir/run # as /var/run is on a machine: the socket and what the engine keeps while it runs, mounted as a whole
@@ -30,6 +31,7 @@ start() {
         command -v "$program" >/dev/null || skip "$program is missing: script/bootstrap docker"
     done
     mkdir -p "$run"
+    [ -d /sys/class/net/docker0 ] || : >"$dir/made_bridge"
     rm -f "$dir/pid" "$socket"
     setsid dockerd --data-root "$dir/data" --exec-root "$run/docker" --pidfile "$dir/pid" -H "unix://$socket" ${ENGINE_OPTIONS---live-restore} \
         >>"$dir/dockerd.log" 2>&1 </dev/null &
@@ -88,6 +90,26 @@ down)
     stop TERM
     for mount in $(awk -v d="$dir/" 'index($2, d) == 1 { print $2 }' /proc/mounts | sort -r); do umount "$mount" || true; done
     rm -rf "$dir/data" "$run" "$dir/pid"
+    # The bridge of every engine's default network: ours to remove when there was none, and nobody else has come.
+    if [ -e "$dir/made_bridge" ] && ! pgrep -x dockerd >/dev/null && [ -d /sys/class/net/docker0 ]; then ip link del docker0; fi
+    rm -f "$dir/made_bridge"
+    ;;
+left)
+    code=0
+    for process in $(pgrep -f -- "$run/" || true); do
+        [ "$process" -ne $$ ] || continue
+        echo "left is process $process: $(tr '\0' ' ' <"/proc/$process/cmdline")" >&2
+        code=1
+    done
+    if grep -F " $dir/" /proc/mounts >&2; then
+        echo "left are these mounts" >&2
+        code=1
+    fi
+    if ip -o addr | grep -E ' 10\.247\.4[34]\.' >&2; then # the networks of docker-compose.yml and of host.py
+        echo "left are these bridges" >&2
+        code=1
+    fi
+    exit "$code"
     ;;
 *)
     echo "tests/docker/engine.sh: unknown command $command" >&2

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from house import PROJECT, SECOND, House, Load, ask, docker, engine, until
+from house import ADMIN, PROJECT, SECOND, House, Load, ask, docker, engine, until
 
 
 @pytest.fixture(scope="module")
@@ -153,27 +153,39 @@ def test_a_published_port_that_is_taken_is_skipped(house):
 
 
 def test_a_crash_loop_is_damped_and_mended(house):
-    """The image's program ends at once: its place waits longer and longer, the others serve, and when the image is
-    good again the place is filled without anybody's help."""
+    """The image's program ends at once: its place waits longer and longer, the engine is asked for little, the others
+    serve, and when the image is good again the place is filled without anybody's help."""
     victim = house.whole()[1]
     ring_name = house.rows()[victim]["ring_name"]
     back = house.set('image = "ringmaster-backend";',
                      'image = "ringmaster-backend"; command = [ "sh", "-c", "echo I am broken; exit 3" ];')
     house.reload()
-    docker("kill", house.rows()[victim]["container"])
+    since = docker("info", "-f", "{{.SystemTime}}")
 
     def row():
         return next(r for r in house.state()["replicas"] if r["ring_name"] == ring_name)
-    restarts = until(lambda: row()["restarts"] >= 5 and row()["restarts"], within=60, what="five failed starts")
-    until(lambda: row()["state"] == "BACKOFF" and row()["state_s"] > 0.5, within=60, what="a pause of half a second")
+
+    def created():
+        out = docker("events", "--since", since, "--until", docker("info", "-f", "{{.SystemTime}}"), "--filter",
+                     "event=create", "--filter", f"label=ringmaster.instance={PROJECT}", "--format", "{{.ID}}")
+        return len(out.split())
+    with Load() as load:
+        docker("kill", house.rows()[victim]["container"])
+        until(lambda: row()["restarts"] >= 5, within=60, what="five failed starts")
+        until(lambda: row()["state"] == "BACKOFF" and row()["state_s"] > 0.5, within=60, what="a pause of half a second")
+        restarts, calls = row()["restarts"], created()
+    assert not load.failed, load.failed[:3]
     assert len(house.rep()) == 2
-    assert ask("GET", "/home")[0] == 200
+    assert restarts <= 9, "the sixth pause is longer than a second"
+    assert calls in (restarts, restarts + 1), "one container a start"
     log = house.log()
     assert "exited with status 3" in log and "last printed: I am broken" in log
+    told = [e for e in json.loads(ask("GET", "/_lb/events", port=ADMIN)[1])["events"] if "exited with status 3" in e["why"]]
+    assert len(told) >= 5
     house.set(*back)
     house.reload()
     house.whole(3)
-    print(f"    {restarts} failed starts until then")
+    print(f"    {restarts} failed starts until then, {calls} containers created")
 
 
 def test_a_killed_balancer_adopts(house):
@@ -194,6 +206,38 @@ def test_a_killed_balancer_adopts(house):
     assert {name: row["ring_name"] for name, row in rows.items()} == rings
     assert sum(row["restarts"] for row in rows.values()) == 0
     assert ask("DELETE", "/rm", '{"n": 1, "hostnames": ["S80"]}')[0] == 200
+    house.whole(3)
+
+
+def label(container, name):
+    return docker("inspect", "-f", f'{{{{index .Config.Labels "ringmaster.{name}"}}}}', container)
+
+
+def test_labels_alone_bring_replicas_back_with_their_weights(house):
+    """Without the state file. One that was made by hand, with our labels, becomes a replica like the others."""
+    house.whole()
+    status, text = ask("POST", "/add", '{"n": 1, "hostnames": ["S82"], "weights": [3]}')
+    assert status == 200, text
+    assert house.rows()["S82"]["weight"] == 3
+    assert label(f"{PROJECT}-S82", "weight") == "3"
+    names, before = house.whole(4), house.containers()
+    balancer = f"{PROJECT}_ringmaster_1"
+    docker("exec", balancer, "rm", "/var/lib/ringmaster/members")
+    docker("update", "--restart=no", balancer)
+    docker("kill", balancer)
+    mine = {"instance": PROJECT, "name": "by hand", "ring_name": "by hand", "weight": 5, "position": 1000}
+    labels = [word for key, value in mine.items() for word in ("--label", f"ringmaster.{key}={value}")]
+    docker("run", "-d", "--name", "by-hand", "--network", "ringmaster", "-e", "SERVER_ID=hand", *labels, "ringmaster-backend")
+    docker("start", balancer)
+    docker("update", "--restart=always", balancer)
+    assert house.whole(5) == [*names, "by hand"]
+    after, rows = house.containers(), house.rows()
+    assert {name: after[name] for name in names} == before
+    assert {name: rows[name]["weight"] for name in rows} == {**dict.fromkeys(names, 1), "S82": 3, "by hand": 5}
+    assert sum(row["restarts"] for row in rows.values()) == 0
+    served = [json.loads(ask("GET", f"/home?request_id={key}")[1])["message"] for key in range(300)]
+    assert served.count("Hello from Server: hand") > 300 / 11, "five of eleven parts are its share"
+    assert ask("DELETE", "/rm", '{"n": 2, "hostnames": ["S82", "by hand"]}')[0] == 200
     house.whole(3)
 
 

@@ -101,7 +101,7 @@ class Ringmaster:
             self.settings = merged(self.settings, changes)
         settings = dict(self.settings)
         replicas = dict(settings.get("replicas", {}))
-        if replicas.get("driver") in ("static", "dns"):
+        if replicas.get("driver") in ("static", "dns", "docker"):
             replicas.pop("process", None)
             settings["replicas"] = replicas
         self.config.write_text(lb_conf(settings))

@@ -1,0 +1,185 @@
+"""containers.py - the rows of replicas in containers, with an Engine of the measurement's own.
+
+Owns     the engine, the image, a network; the balancer runs on this machine (tests/docker/host.py).
+Used by  run.py.
+
+A bare start is what one would type: `docker run -d`, then asking until it answers. It and the balancer's replacement take turns,
+so that both see the same machine. The same by the API, without the client's program, is printed beside it.
+"""
+
+import http.client
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from load import Wrk
+from harness import process_alive, until
+from watch import LIMIT_S, ROOT, Watch, strike
+
+sys.path.insert(0, str(ROOT / "tests" / "docker"))
+from host import IMAGE, NETWORK, Engine, OnHost  # noqa: E402
+
+ROWS = ["ckill", "cload", "ccycles", "cadopt"]
+
+
+class OwnEngine(Engine):
+    """Why it cannot be had: .missing. One that was up already is left up."""
+
+    def __init__(self):
+        super().__init__(os.environ.get("RM_DOCKER_DIR") or ROOT / "build" / "docker")
+        pid = self.directory / "pid"
+        self.was_up = pid.exists() and process_alive(int(pid.read_text()))
+        up = subprocess.run([ROOT / "tests" / "docker" / "engine.sh", "up", self.directory], capture_output=True, text=True, check=False)
+        self.missing = up.stderr.strip() if up.returncode else None
+        if not self.missing:
+            self.docker("build", "-q", "--target", "backend", "-t", IMAGE, str(ROOT))
+            self.make_network()
+
+    def down(self):
+        self.docker("network", "rm", NETWORK)
+        if not self.was_up:
+            self.script("down")
+
+
+# ---- a bare start
+
+def answers(address, port=5000):
+    connection = http.client.HTTPConnection(address, port, timeout=1)
+    try:
+        connection.request("GET", "/heartbeat")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def time_until_answer(engine, container, start):
+    address = engine.inspect(container)["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
+    while not answers(address):
+        time.sleep(0.0005)
+    return (time.monotonic() - start) * 1000
+
+
+def bare_run(engine):
+    start = time.monotonic()
+    container = engine.docker("run", "-d", "--network", NETWORK, "-e", "SERVER_ID=bare", IMAGE)
+    took = time_until_answer(engine, container, start)
+    engine.docker("rm", "-f", container)
+    return took
+
+
+def bare_calls(engine):
+    body = {"Image": IMAGE, "Env": ["SERVER_ID=bare"], "HostConfig": {"NetworkMode": NETWORK}}
+    start = time.monotonic()
+    container = engine.ask("POST", "/containers/create", body)["Id"]
+    engine.ask("POST", f"/containers/{container}/start")
+    took = time_until_answer(engine, container, start)
+    engine.docker("rm", "-f", container)
+    return took
+
+
+# ---- the rows
+
+def ckill(report, mine, arguments):
+    watch = Watch(mine)
+    outs, backs, bare, calls = [], [], [], []
+    for number in range(arguments.runs):
+        mine.settled()
+        out, back = strike(mine, watch, number)
+        mine.settled()
+        outs.append(out)
+        backs.append(back)
+        bare.append(bare_run(mine.engine))
+        mine.settled()
+        calls.append(bare_calls(mine.engine))
+    report.row("container killed (-9) → out of rotation", "≤ 50 ms", outs)
+    report.row("container killed (-9) → replacement answering", "≤ 1.2 × bare", backs)
+    report.row("a bare `docker run -d` → first answer", "-", bare)
+    report.row("the same by the engine's API → first answer", "-", calls)
+    ratio = statistics.median(backs) / statistics.median(bare)
+    worst = max(back / one for back, one in zip(backs, bare))
+    report.say(f"| replacement answering / bare `docker run` | ≤ 1.2 | {ratio:.2f} | {worst:.2f} | {len(bare)} |")
+
+
+def cload(report, mine, arguments):
+    """Kills at full load, each as soon as N is whole."""
+    watch = Watch(mine)
+    started = time.monotonic()
+    with Wrk(mine.port, connections=64) as clients:
+        for number in range(arguments.kills):
+            victim = watch.names()[number % 3]
+            os.kill(mine.pid_of(victim), signal.SIGKILL)
+            until(lambda victim=victim: victim not in watch.names() and len(watch.names()) == 3, LIMIT_S, "N")
+        took = time.monotonic() - started
+    errors = sum(clients.socket_errors.values())
+    report.say(f"| failed GETs at full load, {arguments.kills} containers killed in {took:.1f} s | 0 | "
+               f"{clients.failed + errors} | of {clients.requests} requests | 1 |")
+
+
+def ccycles(report, mine, arguments):
+    """/add and /rm ten at a time."""
+    once, engine = 10, mine.engine
+
+    def turn():
+        reply = mine.add({"n": once})
+        assert reply.status == 200, reply
+        names = reply.json()["message"]["added"]
+        assert mine.rm({"n": once, "hostnames": names}).status == 200
+        until(lambda: len(mine.state()["replicas"]) == 3, LIMIT_S, "those that were removed to be gone")
+        mine.settled()
+
+    def count():
+        return [len(os.listdir(f"/proc/{mine.pid}/fd")), len(mine.survivors()), engine.count(), engine.shims(),
+                len(os.listdir(f"/proc/{engine.pid()}/fd"))]
+
+    turn()
+    before = count()
+    for _ in range(arguments.cycles // once):
+        turn()
+    until(lambda: engine.shims() <= before[3], LIMIT_S, "shims to be gone")
+    after = count()
+    for what, old, new in zip(["descriptors", "processes", "containers", "shims", "descriptors of the engine"], before, after):
+        reach = "-" if "engine" in what else "0"
+        report.say(f"| {what} left after {arguments.cycles} starts and stops of containers | {reach} | {new - old} | "
+                   f"{old} → {new} | 1 |")
+
+
+def cadopt(report, mine, arguments):
+    """kill -9 of the balancer; the next one finds them."""
+    restarted, times = 0, []
+    for _ in range(arguments.runs):
+        before = set(mine.engine.containers().values())
+        mine.process.kill()
+        mine.process.wait()
+        start = time.monotonic()
+        mine.start()
+        times.append((time.monotonic() - start) * 1000)
+        restarted += len(set(mine.engine.containers().values()) ^ before) + sum(row["restarts"] for row in mine.state()["replicas"])
+    report.row("balancer killed (-9), started again → all three in rotation", "-", times)
+    report.say(f"| replicas restarted meanwhile | 0 | {restarted} | of {3 * arguments.runs} | {arguments.runs} |")
+
+
+def measure_containers(report, rows, arguments):
+    engine = OwnEngine()
+    if engine.missing:
+        report.say(f"\nContainers are left out: {engine.missing}")
+        return
+    try:
+        for row in rows:
+            with tempfile.TemporaryDirectory(prefix="recovery-") as directory:
+                mine = OnHost(engine, pathlib.Path(directory)).start()
+                mine.signal = signal.SIGKILL
+                try:
+                    globals()[row](report, mine, arguments)
+                    mine.stop(within=60)
+                    assert engine.count() == 0, "containers are left"
+                finally:
+                    mine.clean_up()
+    finally:
+        engine.down()

@@ -1,0 +1,63 @@
+"""watch.py - what the rows share: how a client sees a death, and lines of the report."""
+
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+
+from harness import until  # noqa: E402
+from wire import Wire  # noqa: E402
+
+LIMIT_S = 60
+
+
+class Watch:
+    """One connection that asks again and again."""
+
+    def __init__(self, mine):
+        self.wire = Wire(mine.port)
+
+    def names(self):
+        return self.wire.ask("GET", "/rep").json()["message"]["replicas"]
+
+    def served_by(self, key):
+        return self.wire.ask("GET", f"/home?request_id={key}").served_by
+
+    def time_until(self, condition, start):
+        """Milliseconds from start until it holds, asked without a pause."""
+        while not condition():
+            if time.monotonic() - start > LIMIT_S:
+                raise SystemExit(f"not within {LIMIT_S} s")
+        return (time.monotonic() - start) * 1000
+
+
+def strike(mine, watch, number):
+    """One replica gets the signal. Milliseconds until it is out of rotation, and until another answers in its place."""
+    names = watch.names()
+    victim = names[number % len(names)]
+    key = next(k for k in range(10000) if watch.served_by(k) == victim)
+    pid = mine.pid_of(victim)
+    mine.note_pids()
+    start = time.monotonic()
+    os.kill(pid, mine.signal)
+    out = watch.time_until(lambda: victim not in watch.names(), start)
+    back = watch.time_until(lambda: watch.served_by(key) not in names, start)
+    until(lambda: len(watch.names()) == len(names), LIMIT_S, "N")
+    return out, back
+
+
+class Report:
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line=""):
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def row(self, figure, reach, values, unit="ms"):
+        median, worst = statistics.median(values), max(values)
+        self.say(f"| {figure} | {reach} | {median:.1f} {unit} | {worst:.1f} {unit} | {len(values)} |")
