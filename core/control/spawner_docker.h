@@ -36,15 +36,17 @@ struct engine;
 struct engine_call;
 struct engine_watch;
 
-#define DOCKER_ID_SIZE        72    /* 64 hexadecimal digits */
-#define DOCKER_LIST_MS        10000 /* between two lists while nothing happens */
-#define DOCKER_OPEN_MS        5000  /* what the start waits for the engine */
-#define DOCKER_CLOSE_MS       10000 /* what the end waits for containers to be removed … */
-#define DOCKER_CLOSE_LOST_MS  1000  /* … by an engine that was lost, and may itself wait for our end */
-#define DOCKER_CREATE_MS      60000 /* a slow disk under a large image */
-#define DOCKER_CLAIM_MS       30000 /* after the opening, found containers wait for an order so long */
-#define DOCKER_LAST_LINES     10    /* of a dead container's output that go into the log */
-#define DOCKER_PORT_REFUSED_S 60    /* a port that somebody else had is not tried again for so long */
+#define DOCKER_ID_SIZE       72    /* 64 hexadecimal digits */
+#define DOCKER_LIST_MS       10000 /* between two lists while nothing happens */
+#define DOCKER_OPEN_MS       5000  /* what the start waits for the engine */
+#define DOCKER_CLOSE_MS      10000 /* what the end waits for containers to be removed … */
+#define DOCKER_CLOSE_LOST_MS 1000  /* … by an engine that was lost, and may itself wait for our end */
+#define DOCKER_CREATE_MS     60000 /* a slow disk under a large image */
+#define DOCKER_CLAIM_MS      30000 /* after the opening, found containers wait for an order so long */
+#define DOCKER_LAST_LINES    10    /* of a dead container's output that go into the log */
+#define DOCKER_BURY_MS \
+    1000 /* a dead one is left alone for so long: its removal would slow the start of its stand-in */
+#define DOCKER_PORT_REFUSED_S 60 /* a port that somebody else had is not tried again for so long */
 
 enum docker_phase { DOCKER_WAITING, DOCKER_CREATING, DOCKER_STARTING, DOCKER_LOOKING, DOCKER_RUNNING };
 enum docker_wish { DOCKER_STAY, DOCKER_ASKED, DOCKER_KILLED };
@@ -105,7 +107,8 @@ struct docker_remains {
     char *container;
     char *name; /* of the replica, for its last words; NULL: they are not wanted */
     char id[DOCKER_ID_SIZE];
-    struct engine_call *call;
+    struct engine_call *call; /* NULL: none under way */
+    struct event later;       /* its time */
 };
 
 struct docker_port {
@@ -127,8 +130,10 @@ void docker_end(struct spawned *one, const char *why);
 /* The same in the next turn of the loop. */
 void docker_end_later(struct spawned *one, const char *why);
 void docker_free(struct spawned *one);
-/* A container of ours that nobody needs: removed by force. name: its last lines are logged under it; NULL: not. */
-void docker_bury(struct spawner *s, const char *id, const char *container, const char *name);
+/* A container of ours that nobody needs: removed by force, after wait_ms. name: its last lines are logged under it; NULL:
+ * they are not. */
+void docker_bury(struct spawner *s, const char *id, const char *container, const char *name,
+                 uint32_t wait_ms);
 void docker_free_remains(struct docker_remains *r);
 /* A call was not answered: the engine is lost. */
 bool docker_is_lost(struct spawner *s, int status, const char *why);

@@ -102,6 +102,7 @@ static bool take_port(struct spawned *one)
 void docker_free_remains(struct docker_remains *r)
 {
     cancel(&r->call);
+    event_del(&r->later);
     list_remove(&r->link);
     free(r->container);
     free(r->name);
@@ -153,7 +154,21 @@ static void on_last_words(void *ctx, const struct engine_answer *a)
     }
 }
 
-void docker_bury(struct spawner *s, const char *id, const char *container, const char *name)
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+    struct docker_remains *r = arg;
+    (void)fd;
+    (void)what;
+    if (!r->name) {
+        remove_container(r);
+        return;
+    }
+    char *path = mem_format("/containers/%s/logs?stdout=1&stderr=1&tail=%d", r->id, DOCKER_LAST_LINES);
+    r->call = engine_ask(r->owner->engine, "GET", path, NULL, ENGINE_TIMEOUT_MS, on_last_words, r);
+    free(path);
+}
+
+void docker_bury(struct spawner *s, const char *id, const char *container, const char *name, uint32_t wait_ms)
 {
     if (!engine_watch_is_up(s->watch)) {
         return; /* the next list finds it */
@@ -164,13 +179,9 @@ void docker_bury(struct spawner *s, const char *id, const char *container, const
     r->name = mem_text(name);
     snprintf(r->id, sizeof r->id, "%s", id);
     list_push_back(&s->remains, &r->link);
-    if (!name) {
-        remove_container(r);
-        return;
-    }
-    char *path = mem_format("/containers/%s/logs?stdout=1&stderr=1&tail=%d", id, DOCKER_LAST_LINES);
-    r->call = engine_ask(s->engine, "GET", path, NULL, ENGINE_TIMEOUT_MS, on_last_words, r);
-    free(path);
+    evtimer_assign(&r->later, s->base, on_due, r);
+    struct timeval wait = { .tv_sec = wait_ms / 1000, .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000) };
+    evtimer_add(&r->later, &wait);
 }
 
 /* ------------------------------------------------------------------ its end */
@@ -197,7 +208,8 @@ void docker_end(struct spawned *one, const char *why)
     char text[sizeof one->why];
     snprintf(text, sizeof text, "%s", why);
     if (one->id[0] && !one->is_spared) {
-        docker_bury(s, one->id, one->container, one->wish == DOCKER_STAY ? one->name : NULL);
+        docker_bury(s, one->id, one->container, one->wish == DOCKER_STAY ? one->name : NULL,
+                    s->is_leaving ? 0 : DOCKER_BURY_MS);
     }
     docker_free(one);
     hooks.exited(tag, text);

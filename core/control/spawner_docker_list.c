@@ -102,7 +102,7 @@ static void settle_stranger(struct spawner *s, const struct docker_entry *e)
     }
     log_info("container %s (%s) has our label, and no replica belongs to it: it is removed", e->container,
              e->status);
-    docker_bury(s, e->id, e->container, NULL);
+    docker_bury(s, e->id, e->container, NULL, 0);
 }
 
 static void settle_entry(struct spawner *s, const struct docker_entry *e)
