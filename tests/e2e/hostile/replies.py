@@ -29,8 +29,8 @@ def cut(name, section, send, begins=b"", **more):
 
 STATUS_LINE = [
     bad("garbage", "9112 4", b"\x00\x01\x02\x03\r\n\r\n"),
-    bad("HTTP/0.9: only a body", "9112 A", b"<html>hello</html>", then="close"),
-    bad("HTTP/0.9 with an empty line in it", "9112 A", b"<html>\r\n\r\n</html>", then="close"),
+    bad("HTTP/0.9: only a body", "9112 C.1", b"<html>hello</html>", then="close"),
+    bad("HTTP/0.9 with an empty line in it", "9112 C.1", b"<html>\r\n\r\n</html>", then="close"),
     bad("version HTTP/2.0", "9112 2.3", b"HTTP/2.0 200 OK\r\n" + EMPTY),
     bad("version HTTP/0.9", "9112 2.3", b"HTTP/0.9 200 OK\r\n" + EMPTY),
     bad("version of small letters", "9112 4", b"http/1.1 200 OK\r\n" + EMPTY),

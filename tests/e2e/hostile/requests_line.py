@@ -58,7 +58,7 @@ LINE_END = [
 ]
 
 VERSION = [
-    bad("HTTP/0.9 simple request", "9112 A", b"GET /\r\n"),
+    bad("HTTP/0.9 simple request", "9112 C.1", b"GET /\r\n"),
     bad("version HTTP/0.9 spelled out", "9112 2.3", b"GET / HTTP/0.9" + REST, 505),
     bad("version HTTP/2.0", "9112 2.3", b"GET / HTTP/2.0" + REST, 505),
     bad("version HTTP/3", "9112 2.3", b"GET / HTTP/3" + REST),
@@ -72,8 +72,8 @@ VERSION = [
     bad("version with a comma", "9112 2.3", b"GET / HTTP/1,1" + REST),
     bad("the preface of HTTP/2", "9113 3.4", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     good("a higher minor version is 1.1", "9110 2.5", b"GET /a HTTP/1.2" + REST, GET),
-    good("HTTP/1.0 with Host", "9112 C.1", b"GET /a HTTP/1.0" + REST, GET, kept=False),
-    good("HTTP/1.0 without Host", "9112 C.1", b"GET /a HTTP/1.0\r\n\r\n",
+    good("HTTP/1.0 with Host", "9112 C.2.1", b"GET /a HTTP/1.0" + REST, GET, kept=False),
+    good("HTTP/1.0 without Host", "9112 C.2.1", b"GET /a HTTP/1.0\r\n\r\n",
          b"GET /a HTTP/1.1\r\nHost: {origin}\r\n", host=None, kept=False),
     good("HTTP/1.0 that keeps alive", "9112 C.2.2", b"GET /a HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n",
          GET),
