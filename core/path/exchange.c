@@ -463,7 +463,7 @@ void exchange_end(struct exchange *x)
     relay_stop(&x->downward);
     buffer_give(&w->buffer_slab, &x->reply_in);
     deadline_disarm(&w->deadlines, &x->pace);
-    w->call_bytes -= x->call_kept;
+    w->kept_bytes -= x->kept;
     free(x->call_body);
     free(x->tunnel_head);
     free(x->answer);

@@ -118,7 +118,7 @@ struct exchange {
     /* Upgrade */
     bool upgrades;                   /* the attempt under way offers the replica to switch protocols */
     bool tunnel;                     /* it has: the client's buffer is the relay's */
-    char *tunnel_head;               /* the request's head, for the access log; NULL: that is off */
+    char *tunnel_head;               /* the request's head, for the access log */
     bool upward_over, downward_over; /* directions of the tunnel */
 
     /* the bodies */
@@ -138,7 +138,7 @@ struct exchange {
     const char *own_body;         /* of the answer under way */
     size_t own_len, own_sent;
     struct access_note note;
-    uint64_t call_kept; /* counts in worker->call_bytes */
+    uint64_t kept; /* counts in worker->kept_bytes */
 
     /* limits.min_rate: exchange_pace.c */
     struct deadline pace;

@@ -154,8 +154,8 @@ static bool keep_room(struct exchange *x)
         x->request_framing == FRAMING_LENGTH ? x->request.content_length : w->config->limits.control_body;
     if (!memory_has_room(w, 2 * most, 0))
         return false;
-    x->call_kept = 2 * most;
-    w->call_bytes += x->call_kept;
+    x->kept = 2 * most;
+    w->kept_bytes += x->kept;
     return true;
 }
 

@@ -24,13 +24,13 @@
 #include "path/worker.h"
 #include "world/replica.h"
 
-/* What the access log will say of the request at the end of the tunnel. */
+/* What the access log will say of the request at the end of the tunnel: it may be switched on until then. */
 static void keep_head(struct exchange *x)
 {
     const char *head = x->client->in->bytes, *key = x->key.bytes;
-    if (!x->worker->access.on)
-        return;
     x->tunnel_head = mem_zero(1, x->head_len);
+    x->kept = x->head_len;
+    x->worker->kept_bytes += x->kept;
     memcpy(x->tunnel_head, head, x->head_len);
     if (key >= head && key < head + x->head_len) /* or it stands in key_text */
         x->key.bytes = x->tunnel_head + (key - head);

@@ -8,7 +8,7 @@
  *
  * The ceiling is a promise, not a guess: whoever is let in may later need two buffers for a reply or for an answer of ours,
  * so these are kept free for each exchange, and only what goes beyond them is asked for: the first buffer of a request, the
- * buffers of its body, the body of a control call. Who asks in vain is answered 503. Slabs never shrink, so the most that
+ * buffers of its body, the body of a control call. The head that a tunnel keeps takes the place of its first buffer. Who asks in vain is answered 503. Slabs never shrink, so the most that
  * was ever in use is what the worker keeps.
  */
 #ifndef PATH_MEMORY_H
@@ -26,7 +26,7 @@ static inline uint64_t memory_used(const struct worker *w)
 {
     return w->client_slab.used * w->client_slab.size + w->exchange_slab.used * w->exchange_slab.size +
            w->upstream_slab.used * w->upstream_slab.size + w->buffer_slab.used * w->buffer_slab.size +
-           w->call_bytes;
+           w->kept_bytes;
 }
 
 /* Room for so many bytes and buffers more, beside what is kept free. */

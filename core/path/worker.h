@@ -84,7 +84,7 @@ struct worker {
 
     struct deadlines deadlines;
     struct slab client_slab, exchange_slab, upstream_slab, buffer_slab;
-    uint64_t call_bytes;  /* kept for the bodies of control calls */
+    uint64_t kept_bytes;  /* for the bodies of control calls and the heads of tunnels */
     uint64_t memory_most; /* of limits.memory_mib: see memory.h */
     struct pipe_pool pipes;
     struct relay_means relay_means; /* the limits are those of now */

@@ -324,15 +324,15 @@ def test_a_reader_that_sleeps_holds_no_request_up(balancer, tmp_path):
 # ---- tunnels, and who is named as the client ---------------------------------------------------------------
 
 
+def echo(received, exchange):
+    exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+    while data := exchange.socket.recv(1 << 16):
+        exchange.send(data)
+    return CLOSE
+
+
 def test_a_tunnel_is_one_line_at_its_end(balancer, origin, tmp_path):
     """What the request was is still known, though its buffer has long been given away."""
-
-    def echo(received, exchange):
-        exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-        while data := exchange.socket.recv(1 << 16):
-            exchange.send(data)
-        return CLOSE
-
     path = tmp_path / "access.log"
     mine = balancer(settings(path, origin(echo)))
     with Wire(mine.port) as wire:
@@ -353,6 +353,24 @@ def test_a_tunnel_is_one_line_at_its_end(balancer, origin, tmp_path):
     assert (line["key"], line["replica"], line["attempts"]) == ("77", head.served_by, 1)
     assert line["bytes_out"] == 300000 + len(head.raw_head)
     assert line["bytes_in"] > 300000
+
+
+def test_a_tunnel_older_than_the_log_has_a_whole_line(balancer, origin, tmp_path):
+    """Nothing was logged when it began; at its end something is."""
+    path = tmp_path / "access.log"
+    on = settings(path, origin(echo))
+    mine = balancer({**on, "log": None})
+    with Wire(mine.port) as wire:
+        wire.send(b"GET /chat?request_id=78 HTTP/1.1\r\nHost: h\r\nReferer: there\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert wire.read_head().status == 101
+        assert mine.reload({"log": on["log"]}).status == 200
+        wire.send(b"hello")
+        assert wire.read_exactly(5) == b"hello"
+        wire.end_sending()
+        assert wire.read_rest() == b""
+    (line,) = wait_for(path, "/chat?request_id=78")
+    assert (line["method"], line["status"], line["end"], line["referer"]) == ("GET", 101, "done", "there")
+    assert line["key"] == "78"
 
 
 def test_the_client_is_whom_a_trusted_proxy_names(balancer, origin, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from harness import SANITIZER, SLOW, until
 from load import KeepAlive
-from origin import KEEP, reply
+from origin import CLOSE, KEEP, reply
 from wire import Wire, request_bytes
 
 
@@ -346,6 +346,38 @@ def test_memory_has_a_ceiling_under_a_flood(balancer, origin, many_descriptors):
         assert grown < (ceiling_mib + 8) * 1024, "and what the library takes for each event"
     assert patient.bad == sum("503" in str(p) for p in patient.problems), patient.problems[:3]
     assert until(lambda: mine.ask().status == 200), "it goes on afterwards"
+
+
+def _tunnels(mine, field):
+    """How many begin before there is no room for one more."""
+    head = b"GET /t HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX: " + field + b"\r\n\r\n"
+    some = []
+    try:
+        while True:
+            some.append(Wire(mine.port))
+            some[-1].send(head)
+            if some[-1].read_head().status != 101:
+                return len(some) - 1
+    finally:
+        for wire in some:
+            wire.close()
+
+
+def test_the_head_that_a_tunnel_keeps_counts_as_memory(balancer, origin):
+    """Its buffer has been given back; what the access log will say of it has not."""
+
+    def switches(received, exchange):
+        exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        exchange.socket.recv(1)
+        return CLOSE
+
+    mine = balancer(static(origin(switches), workers=1, **limits(memory_mib=16)))
+    short = _tunnels(mine, b"x")
+    until(lambda: mine.state()["totals"]["tunnels_closed"] == short, what="the end of the tunnels")
+    long = _tunnels(mine, b"x" * 12000)
+    print(f"{short} tunnels with short heads, {long} with long ones")
+    each = (16 << 20) / short
+    assert long < (16 << 20) / (each + 11000)
 
 
 def _first_bytes(one):
