@@ -24,7 +24,7 @@ listen = [ "127.0.0.1:{port}" ];
 admin = "";
 workers = {workers};
 log = {{ access = {{ path = "{access}"; format = "combined"; }}; }};
-limits = {{ connections = 100000; }};
+limits = {{ connections = 100000; {limits} }};
 replicas = {{ driver = "static"; static = {{ addresses = [ {addresses} ]; }}; }};
 """
 
@@ -33,7 +33,8 @@ worker_processes 1; daemon off; pid {folder}/nginx-{port}.pid; error_log {folder
 worker_rlimit_nofile 20000;
 events {{ worker_connections 19000; }}
 http {{
-    access_log {access}; keepalive_requests 100000000; sendfile on;
+    access_log {access}; keepalive_requests 100000000; sendfile on; client_max_body_size 0; proxy_request_buffering {buffering};
+    client_body_temp_path {folder}/body-{port};
     upstream u {{ hash $request_id consistent; {servers} keepalive 128; keepalive_requests 100000000; }}
     server {{
         listen 127.0.0.1:{port};
@@ -169,24 +170,30 @@ def built(folder, name):
     return program
 
 
+def sink(folder):
+    return Process("sink", [built(folder, "sink"), REPLICA], 1, REPLICA)
+
+
 def relay(folder):
     return Process("relay", [built(folder, "relay"), 24004, REPLICA], 0, 24004)
 
 
-def ringmaster(folder, addresses=None, workers=1, port=24001, program=None, core="0", access=""):
+def ringmaster(folder, addresses=None, workers=1, port=24001, program=None, core="0", access="", limits=""):
     conf = folder / f"ringmaster-{port}.conf"
     listed = addresses or REPLICAS
-    conf.write_text(RINGMASTER.format(port=port, workers=workers, addresses=", ".join(f'"{a}"' for a in listed), access=access))
+    conf.write_text(RINGMASTER.format(port=port, workers=workers, addresses=", ".join(f'"{a}"' for a in listed), access=access,
+                                      limits=limits))
     return Process("ringmaster", [program or BUILD / "bin/ringmaster", "-c", conf], core, port)
 
 
-def nginx(folder, access=None, port=24002):
-    """With its buffered log: the unbuffered one costs a system call a line."""
+def nginx(folder, access=None, port=24002, buffering="off"):
+    """With its buffered log: the unbuffered one costs a system call a line. buffering of requests is on by default, and writes long ones
+    to a file before the replica sees them."""
     if not shutil.which("nginx"):
         return None
     conf = folder / f"nginx-{port}.conf"
     log = f"{access} combined buffer=64k flush=1s" if access else "off"
-    conf.write_text(NGINX.format(folder=folder, port=port, access=log,
+    conf.write_text(NGINX.format(folder=folder, port=port, access=log, buffering=buffering,
                                  servers=" ".join(f"server {a};" for a in REPLICAS)))
     return Nginx("nginx", ["nginx", "-c", conf], 0, port)
 

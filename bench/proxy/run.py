@@ -26,16 +26,21 @@ import urllib.request
 
 import peers
 
-ROWS = ["small", "log", "close", "bodies", "connections", "replicas", "workers", "idle", "latency", "reload"]
+ROWS = ["small", "log", "close", "bodies", "uploads", "unsent", "connections", "replicas", "workers", "idle", "latency", "reload"]
 
 
-def wrk(port, seconds, connections, *extra):
+def run_wrk(port, seconds, connections, *extra):
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}", *extra,
                f"http://127.0.0.1:{port}/home"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     errors = re.search(r"(Socket errors.*|Non-2xx.*)", out)
     if errors:
         print(f"    note: port {port}: {errors.group(1)}", file=sys.stderr)
+    return out, command
+
+
+def wrk(port, seconds, connections, *extra):
+    out, command = run_wrk(port, seconds, connections, *extra)
     return int(re.search(r"(\d+) requests in", out).group(1)), command
 
 
@@ -44,6 +49,15 @@ def cost(peer, seconds, connections, *extra):
     before = peer.cpu()
     requests, _ = wrk(peer.port, seconds, connections, *extra)
     return (peer.cpu() - before) / requests * 1e6
+
+
+def download_cost(peer, seconds, connections):
+    """CPU seconds a GiB; what was on its way when the time was up counts, too."""
+    before = peer.cpu()
+    out, _ = run_wrk(peer.port, seconds, connections)
+    cpu = peer.cpu() - before
+    read = re.search(r"([\d.]+)([KMGT]?)B read", out)
+    return cpu / (float(read.group(1)) * 1024.0 ** (" KMGT".index(read.group(2) or " ") - 3))
 
 
 @functools.cache
@@ -163,12 +177,66 @@ def row_bodies(args, folder, table):
         origin = peers.replica("--body-bytes", size)
         try:
             made = [p for p in (peers.ringmaster(folder), peers.nginx(folder), peers.haproxy(folder)) if p]
-            costs = rounds(args, made, lambda p, s=size: cost(p, args.seconds, 8) / 1e6 / (s / 2**30))
+            costs = rounds(args, made, lambda p: download_cost(p, args.seconds, 8))
             ratios = table.compare(f"Download, {text} bodies", "CPU s a GiB", costs, f"wrk -t1 -c8 -d{args.seconds}")
             table.goal(f"download, {text}: better peer / ours", better_peer(ratios), 1.0, at_most=False)
         finally:
             for peer in [*made, origin]:
                 peer.stop()
+
+
+LUA = """wrk.method = "POST"
+wrk.body = string.rep("x", {size})
+"""
+
+
+def uploaded():
+    """Bytes of all bodies that have come to the sink so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{peers.REPLICA}/", timeout=10) as answer:
+        return int(answer.read())
+
+
+def upload_cost(peer, seconds, script):
+    """CPU seconds a GiB; what was on its way when the time was up counts, too."""
+    cpu, came = peer.cpu(), uploaded()
+    wrk(peer.port, seconds, 8, "-s", script)
+    return (peer.cpu() - cpu) / ((uploaded() - came) / 2**30)
+
+
+def row_uploads(args, folder, table):
+    for size, text in ((1 << 20, "1 MiB"), (64 << 20, "64 MiB")):
+        script = folder / f"upload-{size}.lua"
+        script.write_text(LUA.format(size=size))
+        made = []
+        origin = peers.sink(folder)
+        try:
+            made = [p for p in (peers.ringmaster(folder), peers.nginx(folder), peers.haproxy(folder),
+                                peers.nginx(folder, port=24006, buffering="on")) if p]
+            if len(made) == 4:
+                made[-1].name = "nginx, buffering as by default"
+            costs = rounds(args, made, lambda p, s=script: upload_cost(p, args.seconds, s))
+            ratios = table.compare(f"Upload, {text} bodies", "CPU s a GiB", costs,
+                                   f"wrk -t1 -c8 -d{args.seconds} -s POST-{text.replace(' ', '-')}.lua")
+            table.goal(f"upload, {text}: better peer / ours", better_peer(ratios), 1.0, at_most=False)
+        finally:
+            for peer in [*made, origin]:
+                peer.stop()
+
+
+def row_unsent(args, folder, table):
+    """What limits.unsent costs those who read: the default beside none."""
+    origin = peers.replica("--body-bytes", 64 << 20)
+    made = []
+    try:
+        made = [peers.ringmaster(folder), peers.ringmaster(folder, port=24005, limits="unsent = 0;")]
+        made[1].name = "limits.unsent = 0"
+        for connections in (1, 8):
+            costs = rounds(args, made, lambda p, n=connections: download_cost(p, args.seconds, n))
+            table.compare(f"Download, 64 MiB bodies, {connections} connection{'s' * (connections > 1)}: limits.unsent", "CPU s a GiB", costs,
+                          f"wrk -t1 -c{connections} -d{args.seconds}")
+    finally:
+        for peer in [*made, origin]:
+            peer.stop()
 
 
 MANY = 9000  # the relay has a socket to a replica for each client, and there are 20,000 descriptors
@@ -422,7 +490,7 @@ def main():
         folder = pathlib.Path(name)
         os.chmod(folder, 0o755)
         for row in args.only.split(","):
-            if row not in ("bodies", "replicas"):
+            if row not in ("bodies", "uploads", "unsent", "replicas"):
                 peers.replica()
             try:
                 globals()[f"row_{row}"](args, folder, table)
