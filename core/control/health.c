@@ -35,6 +35,7 @@
 #define PROBES_PER_MS     10    /* when many replicas start together, their probes keep to this rate */
 #define AT_ONCE_MAX       256   /* probes under way; see enter */
 #define SPARE_CONNECTIONS 16    /* kept beyond one for each replica: some replicas have just been replaced */
+#define TELL_EVERY_S      10    /* that we cannot ask is logged no more often */
 
 struct health {
     struct event_base *base;
@@ -43,6 +44,7 @@ struct health {
     struct link queue; /* heartbeat.queued, due and waiting for one of AT_ONCE_MAX places */
     uint32_t n_all, n_starting, n_running;
     uint64_t random;
+    uint64_t told_ns; /* that we could not ask; 0: never */
 
     char *path;
     uint32_t interval_ms, start_interval_ms, timeout_ms;
@@ -66,6 +68,7 @@ struct heartbeat {
     uint64_t began_ns; /* the last probe */
     size_t body;       /* bytes of the answer so far */
     int opened;        /* the socket of a connection that libcurl is opening; -1: none */
+    int no_socket;     /* why there was none for it: EMFILE …; 0 */
 };
 
 static void on_due(evutil_socket_t fd, short what, void *arg);
@@ -90,12 +93,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
  * comes from the balancer itself: LOCAL, version 2 (section 2.2 of the specification). */
 static const char local_header[16] = "\r\n\r\n\0\r\nQUIT\n\x20";
 
-static int on_open(void *arg, curl_socket_t fd, curlsocktype purpose)
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *at)
 {
     struct heartbeat *b = arg;
     (void)purpose;
-    b->opened = fd;
-    return CURL_SOCKOPT_OK;
+    b->opened = socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
+    b->no_socket = b->opened < 0 ? errno : 0;
+    return b->opened < 0 ? CURL_SOCKET_BAD : b->opened;
 }
 
 /* Connected, and nothing was sent yet. Sixteen bytes always fit a new socket's buffer. */
@@ -137,8 +141,8 @@ static CURL *make_easy(struct heartbeat *b)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, b);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "ringmaster-heartbeat");
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 1024L);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, b);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, b);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, b);
     return easy;
@@ -180,6 +184,22 @@ static uint64_t wait_ms(struct heartbeat *b)
     return passed < every ? every - passed : 0;
 }
 
+/* Our own want of descriptors, memory or ports is not the replica's fault. */
+static bool is_ours(int why)
+{
+    return why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM || why == EADDRNOTAVAIL;
+}
+
+static void tell_unasked(struct health *h, const char *address, const char *why)
+{
+    uint64_t now = clock_now_ns();
+    if (h->told_ns && now - h->told_ns < TELL_EVERY_S * UINT64_C(1000000000)) {
+        return;
+    }
+    h->told_ns = now;
+    log_warn("heartbeat of %s: %s; replicas stay what they are", address, why);
+}
+
 static enum health_result judge(struct heartbeat *b, CURLcode code, char *why, size_t why_size)
 {
     long status = 0, error = 0;
@@ -193,6 +213,11 @@ static enum health_result judge(struct heartbeat *b, CURLcode code, char *why, s
     if (is_answered) {
         snprintf(why, why_size, "heartbeat answered %ld", status);
         return HEALTH_MISS;
+    }
+    int own = b->no_socket ? b->no_socket : (int)error;
+    if (code == CURLE_COULDNT_CONNECT && is_ours(own)) {
+        snprintf(why, why_size, "no socket for a heartbeat: %s", strerror(own));
+        return HEALTH_UNASKED;
     }
     if (code == CURLE_COULDNT_CONNECT && error == ECONNREFUSED) {
         snprintf(why, why_size, "heartbeat refused");
@@ -209,6 +234,12 @@ static enum health_result judge(struct heartbeat *b, CURLcode code, char *why, s
 /* The last thing done with b: fn may have unwatched it. */
 static void conclude(struct heartbeat *b, enum health_result result, const char *why)
 {
+    if (result == HEALTH_UNASKED) {
+        tell_unasked(b->health, b->address, why);
+        set_timer(&b->due, b->health->interval_ms);
+        b->fn(b->ctx, result, why);
+        return;
+    }
     b->misses = result == HEALTH_GOOD ? 0 : b->misses + 1;
     b->wants_fresh = b->misses > 0; /* a kept connection says little about whether new ones are accepted */
     set_timer(&b->due, wait_ms(b));
@@ -234,6 +265,7 @@ static void begin(struct heartbeat *b)
     b->began_ns = clock_now_ns();
     b->body = 0;
     b->opened = -1;
+    b->no_socket = 0;
     curl_easy_setopt(b->job.easy, CURLOPT_FRESH_CONNECT,
                      b->wants_fresh || b->pace == HEALTH_STARTING ? 1L : 0L);
     CURLMcode code = curl_loop_start(h->curl, &b->job);

@@ -8,6 +8,9 @@
  * A heartbeat is GET http://ADDRESS/health.path; 200 within health.timeout_ms is good, everything else is a
  * miss. A miss is probed again at once until health.unready_after of them are together, so a hiccup and a
  * death are told apart quickly; after that the next one comes at the interval again.
+ *
+ * That we have no descriptor or port left says nothing about a replica: it is UNASKED, and stays what it was. Who floods us with
+ * connections must not have our replicas taken for dead.
  */
 #ifndef CONTROL_HEALTH_H
 #define CONTROL_HEALTH_H
@@ -21,6 +24,7 @@ enum health_result {
     HEALTH_GOOD,
     HEALTH_MISS,    /* another status, too slow, cut off */
     HEALTH_REFUSED, /* nobody listens there */
+    HEALTH_UNASKED, /* we had no socket to ask with */
 };
 
 enum health_pace {

@@ -424,6 +424,9 @@ void row_on_heartbeat(void *arg, enum health_result result, const char *why)
         take_good(row, why);
         return;
     }
+    if (result == HEALTH_UNASKED) {
+        return;
+    }
     row->misses++;
     if (row->state == SUPERVISOR_STARTING) {
         return; /* it may take as long as start_timeout_ms */

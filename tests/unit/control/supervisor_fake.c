@@ -315,7 +315,8 @@ void bench_exited(struct bench *b, struct row *row)
 
 void bench_beat(struct bench *b, struct row *row, enum health_result result)
 {
-    static const char *const texts[] = { "heartbeat good", "heartbeat missed", "heartbeat refused" };
+    static const char *const texts[] = { "heartbeat good", "heartbeat missed", "heartbeat refused",
+                                         "no socket" };
     (void)b;
     assert_non_null(row->heartbeat);
     row->heartbeat->fn(row->heartbeat->ctx, result, texts[result]);

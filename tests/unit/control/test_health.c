@@ -71,7 +71,7 @@ struct stage {
 struct seen {
     struct stage *stage;
     struct heartbeat *beat;
-    unsigned good, missed, refused;
+    unsigned good, missed, refused, unasked;
     char why[200];
     bool unwatch, kick; /* from inside */
 };
@@ -213,6 +213,7 @@ static void on_beat(void *ctx, enum health_result result, const char *why)
     seen->good += result == HEALTH_GOOD;
     seen->missed += result == HEALTH_MISS;
     seen->refused += result == HEALTH_REFUSED;
+    seen->unasked += result == HEALTH_UNASKED;
     snprintf(seen->why, sizeof seen->why, "%s", why);
     if (seen->kick) {
         seen->kick = false;
@@ -577,6 +578,37 @@ static void test_a_thousand(void **state)
     close_stage(&g);
 }
 
+/* From here on there is no descriptor for a new socket. Returns the limit that was. */
+static struct rlimit take_all_descriptors(void)
+{
+    struct rlimit was, now;
+    getrlimit(RLIMIT_NOFILE, &was);
+    now = was;
+    now.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &now);
+    return was;
+}
+
+static void test_without_descriptors_nobody_is_missed(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    (void)state;
+    open_stage(&g);
+    g.server.behaviour = CLOSING; /* each heartbeat needs a socket */
+    watch(&g, &seen, HEALTH_STEADY);
+    WAIT_FOR(&g, seen.good >= 3);
+    struct rlimit was = take_all_descriptors();
+    WAIT_FOR(&g, seen.unasked >= 5);
+    assert_memory_equal(seen.why, "no socket for a heartbeat: ", 27);
+    assert_int_equal(seen.missed + seen.refused, 0);
+    setrlimit(RLIMIT_NOFILE, &was);
+    seen.good = 0;
+    WAIT_FOR(&g, seen.good >= 3);
+    assert_int_equal(seen.missed + seen.refused, 0);
+    close_stage(&g);
+}
+
 /* Both ends of each connection are in this process. */
 static void raise_descriptor_limit(void)
 {
@@ -601,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_new_path_and_timeout),
         cmocka_unit_test(test_changes_from_inside),
         cmocka_unit_test(test_close_with_heartbeats_under_way),
+        cmocka_unit_test(test_without_descriptors_nobody_is_missed),
         cmocka_unit_test(test_only_so_many_at_once),
         cmocka_unit_test(test_a_thousand),
     };

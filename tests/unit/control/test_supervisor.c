@@ -245,6 +245,10 @@ static void test_two_budgets(void **state)
     bench_beat(&b, row, HEALTH_GOOD);
     bench_beat(&b, row, HEALTH_MISS);
     assert_int_equal(row->state, SUPERVISOR_READY); /* not in a row */
+    for (int i = 0; i < 20; i++) {
+        bench_beat(&b, row, HEALTH_UNASKED); /* says nothing either way */
+    }
+    assert_int_equal(row->state, SUPERVISOR_READY);
     bench_beat(&b, row, HEALTH_MISS);
     assert_int_equal(row->state, SUPERVISOR_SUSPECT);
     assert_false(replica_is_ready(row->replica));
