@@ -211,6 +211,15 @@ def test_limits_count_whom_the_header_names(balancer, origin):
     assert mine_now == [200, 200, 503, 503]
     assert [status(wire, v2("192.0.2.8"), False) for wire in wires[4:6]] == [200, 200]
     assert [status(wire, header, True) for wire, header in zip(wires[6:], (UNKNOWN, LOCAL) * 2)] == [200] * 4
+    wires[0].close()
+
+    def is_let_in():
+        with Wire(mine.base_port) as wire:
+            return status(wire, v1(ports=(4712, 80)), True) == 200
+
+    until(is_let_in, what="the place of the one that went")
+    with Wire(mine.base_port) as wire:
+        assert status(wire, v1("192.0.2.8"), True) == 503, "whoever goes makes room for himself alone"
     for wire in wires:
         wire.close()
     until(lambda: again(mine, v1()) == 200, what="room for it again")
