@@ -282,8 +282,15 @@ static void a3_incident(struct page *p, const json_t *row)
         report_count(row, "slower_than_100_ms"), report_real(row, "slowest_ms"),
         strcmp(kind, "kill") == 0
             ? " A process that ends closes its connections: what it had not answered went to another replica at once."
+        : strcmp(kind, "pause") == 0
+            ? " A process that stands still keeps its connections open: what it was given before it left rotation "
+              "waits until it goes on, and is answered then, for a busy replica is not a dead one. With retry.move = "
+              "\"unready\" it would be sent to another as soon as the replica leaves rotation."
             : " A process that stands still keeps its connections open: what it was given before it left rotation "
-              "waits until it goes on or is replaced, and is answered then.");
+              "waits. The slowest is the first of these. It waits until health.dead_after heartbeats are missing "
+              "(20, a quarter of a second apart, unless lb.conf says otherwise); then the replica is dead, and what "
+              "may be repeated is answered by another at once. With retry.move = \"unready\" that is as soon as the "
+              "replica leaves rotation.");
 }
 
 void report_a3(struct page *p, const json_t *a3)

@@ -107,7 +107,8 @@ int main(int argc, char **argv)
     struct sockaddr_in at = { .sin_family = AF_INET,
                               .sin_port = htons(argc > 1 ? (uint16_t)atoi(argv[1]) : 0),
                               .sin_addr.s_addr = htonl(INADDR_ANY) };
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, loop = epoll_create1(EPOLL_CLOEXEC);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1,
+        loop = epoll_create1(EPOLL_CLOEXEC);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     struct epoll_event events[EVENTS] = { { .events = EPOLLIN, .data.fd = listener } };
     if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096) ||

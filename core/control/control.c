@@ -209,6 +209,12 @@ static void hook_cut(void *ctx, struct replica *replica)
     publish_cut(c->publish, replica);
 }
 
+static void hook_move(void *ctx, struct replica *replica, bool is_dead)
+{
+    struct control *c = ctx;
+    publish_move(c->publish, replica, is_dead);
+}
+
 static void hook_stopped(void *ctx)
 {
     struct control *c = ctx;
@@ -304,6 +310,7 @@ int control_run(struct control *c, const struct control_worker *workers, unsigne
                                    .rotation_changed = hook_rotation_changed,
                                    .forget = hook_forget,
                                    .cut = hook_cut,
+                                   .move = hook_move,
                                    .stopped = hook_stopped,
                                    .event = hook_event,
                                    .file = c->file };

@@ -460,6 +460,17 @@ void publish_cut(struct publish *p, struct replica *replica)
         post_replica(p, MESSAGE_CUT, replica);
 }
 
+void publish_move(struct publish *p, struct replica *replica, bool is_dead)
+{
+    for (unsigned i = 0; i < p->n_workers && !p->stopped; i++) {
+        struct letter_move *letter = mem_zero(1, sizeof *letter);
+        letter->letter.kind = MESSAGE_MOVE;
+        letter->replica = replica;
+        letter->is_dead = is_dead;
+        mailbox_post(p->workers[i].mailbox, &letter->letter);
+    }
+}
+
 static void end_forgetting(struct forgetting *f)
 {
     list_remove(&f->link);

@@ -24,6 +24,7 @@
 #ifndef CONTROL_PUBLISH_H
 #define CONTROL_PUBLISH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -88,6 +89,9 @@ void publish_forget(struct publish *p, struct replica *replica);
 
 /* Asks every worker to end what still uses a replica that it was asked to forget. */
 void publish_cut(struct publish *p, struct replica *replica);
+
+/* It answers no heartbeats: asks every worker to send to another replica what waits for it and may be repeated. */
+void publish_move(struct publish *p, struct replica *replica, bool is_dead);
 
 /* Letters of these kinds came from a worker; they are freed here. */
 void publish_switched(struct publish *p, struct letter_view *letter);

@@ -70,6 +70,8 @@ struct supervisor_hooks {
     void (*forget)(void *ctx, struct replica *replica);
     /* Its row is gone, and some worker still uses it: that has to end now. */
     void (*cut)(void *ctx, struct replica *replica);
+    /* It answers no heartbeats, and is dead by them or may only be slow: what waits for it need not wait any longer. */
+    void (*move)(void *ctx, struct replica *replica, bool is_dead);
     /* The last row is gone after supervisor_stop. */
     void (*stopped)(void *ctx);
     /* Something happened (events.h). NULL: nobody listens. */

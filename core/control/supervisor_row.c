@@ -416,6 +416,18 @@ static void take_good(struct row *row, const char *why)
     }
 }
 
+/* At the miss that decides, and not at each one that follows. */
+static void move_requests(struct row *row)
+{
+    const struct supervisor *s = row->owner;
+    bool is_dead = row->misses == s->config->health.dead_after;
+    bool is_unready =
+        row->misses == s->config->health.unready_after && s->config->retry.move == MOVE_WHEN_UNREADY;
+    if (row->replica && (is_dead || is_unready)) {
+        s->hooks.move(s->hooks.ctx, row->replica, is_dead);
+    }
+}
+
 void row_on_heartbeat(void *arg, enum health_result result, const char *why)
 {
     struct row *row = arg;
@@ -440,6 +452,7 @@ void row_on_heartbeat(void *arg, enum health_result result, const char *why)
     if (row->misses == config->health.unready_after) {
         row_event(row, ON_UNREADY, text);
     }
+    move_requests(row);
     if (row->misses >= config->health.dead_after) {
         row_event(row, ON_DEAD, text);
     }

@@ -177,6 +177,9 @@ struct conn;
 RARELY void exchange_turn_away(struct conn *to, const char *sentence);
 /* The replica it is with must not be used any longer; to be followed by exchange_run. */
 RARELY void exchange_cut(struct exchange *x);
+/* The replica it is with answers no heartbeats. If the request may be repeated and somebody else is there, it is sent to him; to be
+ * followed by exchange_run. is_dead: at no cost from the retry budget. */
+RARELY void exchange_move(struct exchange *x, bool is_dead);
 
 /* Control's answer; to be followed by exchange_run. Takes the letter over. */
 void exchange_answered(struct exchange *x, struct letter_answer *answer);

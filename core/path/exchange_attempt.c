@@ -188,6 +188,33 @@ void exchange_cut(struct exchange *x)
     attempt_failed(x, ATTEMPT_CLOSED);
 }
 
+static bool has_other(const struct exchange *x)
+{
+    for (uint32_t i = 0; i < x->pool->n_replicas; i++) {
+        bool tried = i == x->member || !replica_is_ready(x->pool->replicas[i]);
+        for (unsigned t = 0; t < x->n_tried; t++)
+            tried = tried || x->tried[t] == i;
+        if (!tried)
+            return true;
+    }
+    return false;
+}
+
+void exchange_move(struct exchange *x, bool is_dead)
+{
+    bool has_begun = x->replied || (x->reply_in && buffer_used(x->reply_in) > 0);
+    if (has_begun || !may_repeat(x, x->upward_begun ? ATTEMPT_TIMED_OUT : ATTEMPT_REFUSED) ||
+        x->n_tried + 1 >= EXCHANGE_TRIED_MAX || !has_other(x) || (!is_dead && !has_budget(x)))
+        return;
+    log_debug("%s: answers no heartbeats, a request moves on", x->seat->replica->name);
+    exchange_settle(x, LB_TIMED_OUT, 0);
+    exchange_drop_attempt(x, false);
+    x->tried[x->n_tried++] = x->member;
+    tally_count(x->worker, retries);
+    rewind_request(x);
+    exchange_go(x, STEP_PICK);
+}
+
 /* ------------------------------------------------------------------ CONNECT */
 
 /* A request that must not be repeated avoids sockets that the replica may be closing this moment. */

@@ -176,6 +176,19 @@ static void cut(struct worker *w, const struct replica *replica)
     }
 }
 
+/* Whoever waits for an answer of this replica need not wait any longer. */
+static void move(struct worker *w, const struct letter_move *letter)
+{
+    for (struct link *l = w->clients.next, *next; l != &w->clients; l = next) {
+        struct client *c = LIST_OWNER(l, struct client, link);
+        next = l->next;
+        if (c->exchange && c->exchange->seat && c->exchange->seat->replica == letter->replica) {
+            exchange_move(c->exchange, letter->is_dead);
+            client_run(c);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------ mail */
 
 static void open_letter(struct worker *w, struct letter *letter)
@@ -189,6 +202,7 @@ static void open_letter(struct worker *w, struct letter *letter)
     }
     case MESSAGE_FORGET: upstream_forget(w, ((struct letter_replica *)letter)->replica); break;
     case MESSAGE_CUT: cut(w, ((struct letter_replica *)letter)->replica); break;
+    case MESSAGE_MOVE: move(w, (struct letter_move *)letter); break;
     case MESSAGE_ANSWER:
         take_answer(w, (struct letter_answer *)letter);
         return; /* the letter lives on in the exchange */

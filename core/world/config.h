@@ -64,6 +64,7 @@ enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 enum config_driver { DRIVER_PROCESS, DRIVER_STATIC, DRIVER_DOCKER, DRIVER_DNS, DRIVER_SWARM };
 enum config_on_exit { ON_EXIT_STOP, ON_EXIT_LEAVE };
 enum config_output { OUTPUT_LOG, OUTPUT_INHERIT, OUTPUT_DISCARD };
+enum config_move { MOVE_WHEN_DEAD, MOVE_WHEN_UNREADY };
 enum config_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V2 };
 enum config_replacement { REPLACEMENT_EMERGENCY, REPLACEMENT_SAME };
 
@@ -217,6 +218,7 @@ struct config {
         uint32_t attempts;       /* tries of one request, the first one included */
         uint32_t budget_percent; /* retries after time-outs, of requests in flight … */
         uint32_t budget_min;     /* … but at least so many at once */
+        enum config_move move;   /* when requests stop waiting for a replica that answers no heartbeats */
     } retry;
 
     struct {

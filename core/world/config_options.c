@@ -35,6 +35,7 @@ static const char *const access_formats[] = { [ACCESS_JSON] = "json", [ACCESS_CO
 static const char *const outputs[] = {
     [OUTPUT_LOG] = "log", [OUTPUT_INHERIT] = "inherit", [OUTPUT_DISCARD] = "discard", NULL
 };
+static const char *const moves[] = { [MOVE_WHEN_DEAD] = "dead", [MOVE_WHEN_UNREADY] = "unready", NULL };
 static const char *const proxy_protocols[] = {
     [PROXY_PROTOCOL_OFF] = "off", [PROXY_PROTOCOL_V2] = "v2", NULL
 };
@@ -459,6 +460,14 @@ const struct config_option config_options[] = {
     { INTEGER(retry.budget_percent, 0, 100, "20"), .unit = "percent",
       .help = "Retries after time-outs and 5xx, of the requests in flight …" },
     { INTEGER(retry.budget_min, 0, 1000000, "64"), .help = "… but so many at once in any case." },
+    { .name = "retry.move",
+      .type = &config_word_type,
+      FIELD(retry.move),
+      .words = moves,
+      .dflt = "\"dead\"",
+      .help =
+          "When a request that may be repeated stops waiting for a replica without heartbeats: when it is dead, or "
+          "already unready, which costs from the budget and may do work twice." },
 
     { INTEGER(upstream.idle, 0, 65536, "4096"),
       .help = "Idle connections kept for each replica by each worker." },

@@ -23,6 +23,7 @@ enum message {
     MESSAGE_RUN_VIEW = 1, /* letter_view: new exchanges use this view; answer SWITCHED at once */
     MESSAGE_FORGET, /* letter_replica: no view names it any more; answer FORGOTTEN when nothing here uses it */
     MESSAGE_CUT,    /* letter_replica: it has had its time to drain; end what still uses it */
+    MESSAGE_MOVE, /* letter_move: it answers no heartbeats; what waits for it and may be repeated asks another */
     MESSAGE_ANSWER, /* letter_answer: what a parked exchange is to be told */
     MESSAGE_DRAIN,  /* letter: stop accepting, finish what runs, close what idles; answer DRAINED */
     MESSAGE_STOP,   /* letter: leave the loop now */
@@ -53,6 +54,12 @@ struct letter_replica {
     struct letter letter;
     unsigned worker;
     struct replica *replica;
+};
+
+struct letter_move {
+    struct letter letter;
+    struct replica *replica;
+    bool is_dead; /* else it may only be slow, and what moves costs from the retry budget */
 };
 
 struct letter_failing {

@@ -4,13 +4,16 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 
 import pytest
 
-from harness import BACKEND, SANITIZER, process_alive, processes_with, until
+from harness import BACKEND, SANITIZER, SLOW, process_alive, processes_with, until
 from load import KeepAlive, Wrk
-from wire import Wire
+from origin import KEEP, reply
+from test_proxy_basics import static
+from wire import Wire, request_bytes
 
 STAND_IN = re.compile(r"emergency_\d{2,}")
 
@@ -218,6 +221,84 @@ def test_a_busy_replica_is_not_a_dead_one(balancer):
     os.kill(pid, signal.SIGCONT)
     until(lambda: mine.rep() == ["Server 1", "Server 2", "Server 3"], what="Server 2 back")
     assert mine.pid_of("Server 2") == pid
+
+
+# ---- requests that wait for a replica that answers no heartbeats
+
+
+def holding(made, hold):
+    """An origin that answers when told to."""
+
+    def handler(received, exchange):
+        received.body()
+        hold.wait(60)
+        exchange.send(reply(body=b"late"))
+        return KEEP
+
+    made.handler = handler
+    return made
+
+
+def hears_little(*origins, **health):
+    quick = {"interval_ms": 50, "timeout_ms": 100 * SLOW, "unready_after": 2, "dead_after": 1000}
+    return static(*origins, health={**quick, **health}, timeouts={"reply": 600000})
+
+
+def held_at(mine, one, *others, method="GET"):
+    """A connection whose request waits there, and its target."""
+    for number in range(100):
+        target = f"/{method}{number}"
+        wire = Wire(mine.port)
+        wire.send(request_bytes(method, target))
+        until(lambda: any(target in o.targets() for o in (one, *others)), what="the request somewhere")
+        if target in one.targets():
+            return wire, target
+        wire.close()
+    raise AssertionError("nothing comes there")
+
+
+@pytest.mark.parametrize("when", ["dead", "unready"])
+def test_a_request_leaves_a_replica_that_hangs(balancer, origin, when):
+    """What may be repeated is answered by another; a POST waits, and is never sent twice."""
+    hold = threading.Event()
+    one, other = holding(origin(), hold), origin()
+    mine = balancer({**hears_little(one, other, dead_after=3 if when == "dead" else 1000), "retry": {"move": when}})
+    (post, posted), (get, asked) = held_at(mine, one, other, method="POST"), held_at(mine, one, other)
+    one.is_deaf = True
+    answer = get.read_reply()
+    assert (answer.status, answer.body, answer.served_by) == (200, b"hello", "Server 2")
+    assert mine.state()["totals"]["retries"] == 1
+    assert asked in other.targets()
+    hold.set()
+    assert post.read_reply("POST").body == b"late"
+    assert one.targets().count(posted) == 1 and posted not in other.targets()
+    post.close()
+    get.close()
+
+
+def test_unready_alone_moves_nothing_unless_that_is_wanted(balancer, origin):
+    hold = threading.Event()
+    one, other = holding(origin(), hold), origin()
+    mine = balancer(hears_little(one, other))
+    get, _ = held_at(mine, one, other)
+    one.is_deaf = True
+    until(lambda: mine.replicas()["Server 1"]["state"] == "SUSPECT", what="a suspect")
+    assert mine.ask().served_by == "Server 2"
+    hold.set()
+    assert get.read_reply().body == b"late", "a busy replica is not a dead one"
+    get.close()
+
+
+def test_where_nobody_else_is_a_request_stays(balancer, origin):
+    hold = threading.Event()
+    one = holding(origin(), hold)
+    mine = balancer({**hears_little(one, dead_after=4), "retry": {"move": "unready"}})
+    get, _ = held_at(mine, one)
+    one.is_deaf = True
+    until(lambda: mine.replicas()["Server 1"]["misses"] > 6, what="a dead one")
+    hold.set()
+    assert get.read_reply().body == b"late"
+    get.close()
 
 
 def test_replicas_that_hang_from_some_moment_on_are_replaced(balancer):

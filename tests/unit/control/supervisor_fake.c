@@ -163,6 +163,14 @@ static void on_cut(void *ctx, struct replica *replica)
     b->n_cut++;
 }
 
+static void on_move(void *ctx, struct replica *replica, bool is_dead)
+{
+    struct bench *b = ctx;
+    assert_non_null(replica);
+    b->n_moved += !is_dead;
+    b->n_moved_dead += is_dead;
+}
+
 static void on_stopped(void *ctx)
 {
     ((struct bench *)ctx)->n_stopped++;
@@ -231,9 +239,12 @@ void bench_open(struct bench *b, enum config_driver driver, uint32_t count)
     b->next_port = 5001;
     b->base = event_base_new();
     fill_config(&b->config, driver, count);
-    struct supervisor_hooks hooks = {
-        .ctx = b, .rotation_changed = on_changed, .forget = on_forget, .cut = on_cut, .stopped = on_stopped
-    };
+    struct supervisor_hooks hooks = { .ctx = b,
+                                      .rotation_changed = on_changed,
+                                      .forget = on_forget,
+                                      .cut = on_cut,
+                                      .move = on_move,
+                                      .stopped = on_stopped };
     b->s = supervisor_open_with(driver == DRIVER_STATIC ? &fake_static : &fake_process, &fake_health, b->base,
                                 &b->config, 2, &hooks, NULL, 0);
     assert_non_null(b->s);

@@ -43,7 +43,7 @@ struct bench {
     struct event_base *base;
     struct config config;
     struct supervisor *s;
-    unsigned n_cut;
+    unsigned n_cut, n_moved, n_moved_dead;                            /* how often workers were told to */
     unsigned n_starts, n_changed, n_stopped, n_spawned, n_heartbeats; /* the last two: in use now */
     uint32_t weights[8];                                              /* of the next /add */
     size_t n_weights;

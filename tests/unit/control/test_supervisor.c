@@ -272,6 +272,33 @@ static void test_two_budgets(void **state)
     bench_close(&b);
 }
 
+/* Who waits for it is told when it is dead, and when it is unready if that is wanted; each time once. */
+static void test_requests_move_on(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open(&b, DRIVER_STATIC, 1); /* nobody is replaced: misses go on */
+    bench_all_up(&b);
+    struct row *row = bench_row(&b, 0);
+    for (uint32_t i = 0; i < b.config.health.dead_after; i++) {
+        assert_int_equal(b.n_moved_dead, 0);
+        bench_beat(&b, row, HEALTH_MISS);
+    }
+    assert_int_equal(b.n_moved_dead, 1);
+    bench_beat(&b, row, HEALTH_MISS);
+    bench_beat(&b, row, HEALTH_MISS);
+    assert_int_equal(b.n_moved_dead, 1);
+    assert_int_equal(b.n_moved, 0);
+    bench_beat(&b, row, HEALTH_GOOD);
+    b.config.retry.move = MOVE_WHEN_UNREADY;
+    for (uint32_t i = 0; i < b.config.health.dead_after; i++) {
+        assert_int_equal(b.n_moved, i >= b.config.health.unready_after);
+        bench_beat(&b, row, HEALTH_MISS);
+    }
+    assert_int_equal(b.n_moved_dead, 2);
+    bench_close(&b);
+}
+
 static void test_budgets_the_other_way_round(void **state)
 {
     struct bench b;
@@ -808,6 +835,7 @@ int main(void)
         cmocka_unit_test(test_replacement_same),
         cmocka_unit_test(test_index_is_free_only_when_forgotten),
         cmocka_unit_test(test_two_budgets),
+        cmocka_unit_test(test_requests_move_on),
         cmocka_unit_test(test_budgets_the_other_way_round),
         cmocka_unit_test(test_misses_while_starting_do_not_count),
         cmocka_unit_test(test_an_impostor_never_joins),

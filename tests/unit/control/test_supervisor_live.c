@@ -66,6 +66,13 @@ static void on_cut(void *ctx, struct replica *replica)
     (void)replica;
 }
 
+static void on_move(void *ctx, struct replica *replica, bool is_dead)
+{
+    (void)ctx;
+    (void)replica;
+    (void)is_dead;
+}
+
 static void on_stopped(void *ctx)
 {
     ((struct house *)ctx)->is_stopped = true;
@@ -116,9 +123,12 @@ static void set_command(struct house *h, const char *program, const char *argume
 static void open_house(struct house *h, uint32_t count)
 {
     char why[200] = "";
-    struct supervisor_hooks hooks = {
-        .ctx = h, .rotation_changed = on_changed, .forget = on_forget, .cut = on_cut, .stopped = on_stopped
-    };
+    struct supervisor_hooks hooks = { .ctx = h,
+                                      .rotation_changed = on_changed,
+                                      .forget = on_forget,
+                                      .cut = on_cut,
+                                      .move = on_move,
+                                      .stopped = on_stopped };
     memset(h, 0, sizeof *h);
     h->base = event_base_new();
     h->config.refs = 1;
@@ -308,9 +318,12 @@ static void test_static_ones_come_and_go(void **state)
     address = mem_text(info_of(&there, 0).replica->address_text);
 
     struct config_member member = { .address = address, .weight = 3 };
-    struct supervisor_hooks hooks = {
-        .ctx = &h, .rotation_changed = on_changed, .forget = on_forget, .cut = on_cut, .stopped = on_stopped
-    };
+    struct supervisor_hooks hooks = { .ctx = &h,
+                                      .rotation_changed = on_changed,
+                                      .forget = on_forget,
+                                      .cut = on_cut,
+                                      .move = on_move,
+                                      .stopped = on_stopped };
     char why[200] = "";
     h = there;
     h.config.refs = 1;

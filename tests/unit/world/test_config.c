@@ -53,7 +53,7 @@ static const char everything[] =
     "    replay = 33; turn_bytes = 34000; splice_min = 34500; pipes = 34; connections = 35; connections_per_client = 351;\n"
     "    rate = 352; burst = 353; rate_total = 354; burst_total = 355; addresses = 356; memory_mib = 357; unsent = 360;\n"
     "    min_rate = 358; min_rate_ms = 359; requests_per_connection = 36; history = 37; };\n"
-    "retry = { attempts = 41; budget_percent = 42; budget_min = 43; };\n"
+    "retry = { attempts = 41; budget_percent = 42; move = \"unready\"; budget_min = 43; };\n"
     "upstream = { idle = 51; idle_ms = 52; safe_idle_ms = 53; proxy_protocol = \"v2\"; };\n"
     "log = { file = \"logs/x.log\"; level = \"debug\";\n"
     "    access = { path = \"a.log\"; format = \"combined\"; buffer_kib = 61; flush_ms = 62; queue_kib = 630; }; };\n"
@@ -121,6 +121,7 @@ static void check_clients(const struct config *c)
     assert_int_equal(c->proxy_from[0].bits, 96 + 16);
     assert_int_equal(c->n_trust_forwarded, 1);
     assert_int_equal(c->upstream.proxy_protocol, PROXY_PROTOCOL_V2);
+    assert_int_equal(c->retry.move, MOVE_WHEN_UNREADY);
 }
 
 static void check_log(const struct config *c)
