@@ -200,7 +200,8 @@ def upload_cost(peer, seconds, script):
     """CPU seconds a GiB; what was on its way when the time was up counts, too."""
     cpu, came = peer.cpu(), uploaded()
     wrk(peer.port, seconds, 8, "-s", script)
-    return (peer.cpu() - cpu) / ((uploaded() - came) / 2**30)
+    came = uploaded() - came
+    return (peer.cpu() - cpu) / (came / 2**30) if came else float("inf")  # all of it may wait in files
 
 
 def row_uploads(args, folder, table):
