@@ -51,10 +51,11 @@ void out_close(struct out *o)
 
 static bool fail(struct out *o, const char *name, int number)
 {
-    if (!o->failed)
+    if (!o->failed || strcmp(o->failed_name, name) != 0)
         lab_complain("cannot write %s/%s: %s; what was written before is kept", o->folder, name,
                      strerror(number));
     o->failed = true;
+    snprintf(o->failed_name, sizeof o->failed_name, "%s", name);
     return false;
 }
 
@@ -100,13 +101,21 @@ bool out_end(struct out *o, FILE *f, const char *name)
 
 bool out_json(struct out *o, const char *name, json_t *root)
 {
-    FILE *f = out_file(o, name);
+    char *beside = mem_format("%s.new", name);
+    char *from = mem_format("%s/%s", o->folder, beside), *to = mem_format("%s/%s", o->folder, name);
+    FILE *f = out_file(o, beside);
     if (f) {
         json_dumpf(root, f, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         fputc('\n', f);
     }
+    bool whole = out_end(o, f, beside) && (rename(from, to) == 0 || fail(o, name, errno));
+    if (!whole)
+        remove(from);
     json_decref(root);
-    return out_end(o, f, name);
+    free(beside);
+    free(from);
+    free(to);
+    return whole;
 }
 
 void out_csv_text(FILE *f, const char *text)

@@ -15,7 +15,8 @@
 
 struct out {
     char *folder;
-    bool failed; /* complained already */
+    bool failed;           /* complained already … */
+    char failed_name[128]; /* … last of this file: one complaint each */
 };
 
 /* Makes the folder ROOT[/NAME] and those above it. False after a complaint. */
@@ -30,7 +31,7 @@ bool out_flush(struct out *o, FILE *f, const char *name);
 /* Flushes and closes; NULL is a file that could not be opened. */
 bool out_end(struct out *o, FILE *f, const char *name);
 
-/* Writes a document, indented; takes the reference. */
+/* Writes a document, indented, beside the one there is and renamed over it when it is whole; takes the reference. */
 bool out_json(struct out *o, const char *name, json_t *root);
 
 /* A field of CSV, quoted when it must be. */

@@ -132,7 +132,7 @@ static void make_simple(struct maker *m, const json_t *a1, const json_t *a2)
         char *facts = strategy_fact(a2);
         make(m, "a2", facts, plot_a2);
         make(m, "a2_ratio", facts, plot_a2_ratio);
-        if (json_is_true(json_object_get(a2, "keyed")))
+        if (json_is_true(json_object_get(a2, "keyed")) && json_array_size(json_object_get(a2, "steps")) > 1)
             make(m, "a2_moved", facts, plot_a2_moved);
         free(facts);
     }

@@ -338,6 +338,51 @@ def test_a_full_disk_is_said_and_the_rest_is_kept(balancer, tmp_path):
     assert result(out / "a1")["load"]["good"] == 500
 
 
+def test_a_full_disk_leaves_the_result_before_as_it_was(balancer, tmp_path):
+    """And each file that could not be written is named."""
+    b = balancer()
+    out = tmp_path / "out"
+    ringlab("a1", *attach(b, out), "--requests", "400")
+    before = result(out / "a1")
+    for name in ("requests.csv", "result.json.new"):
+        (out / "a1" / name).unlink(missing_ok=True)
+        (out / "a1" / name).symlink_to("/dev/full")
+    done = ringlab("a1", *attach(b, out), "--requests", "500", code=1)
+    for name in ("requests.csv", "result.json"):
+        assert re.search(f"cannot write .*{name}.*No space left on device", done.stderr), done.stderr
+    assert done.stderr.count("cannot write") == 2
+    assert result(out / "a1") == before
+    assert not (out / "a1" / "result.json.new").is_symlink(), "nothing half is left"
+
+
+def test_the_balancer_is_killed_within_a2(balancer, tmp_path):
+    """What was counted before stays, and a report can be made of it."""
+    b = balancer()
+    out = tmp_path / "out"
+    lab = subprocess.Popen(
+        [str(w) for w in (RINGLAB, "a2", *attach(b, out), "--requests", "20000")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: len(rows(out / "a2" / "steps.csv")) >= 1, 60, what="the first step's row")
+    b.process.kill()
+    try:
+        said, complained = lab.communicate(timeout=60 * SLOW)
+    finally:
+        lab.kill()
+    b.process.wait()
+    b.process = None  # its end was no normal one
+    assert lab.returncode == 1
+    assert re.search("the target has gone|no balancer at|cannot", complained), complained
+    assert "What there is lies in" in said
+    steps = rows(out / "a2" / "steps.csv")
+    assert int(steps[0]["n"]) == 2 and float(steps[0]["mean"]) == 10000
+    assert result(out / "a2")["steps"][0]["n"] == 2
+    ringlab("report", "--out", out, code=0 if shutil.which("gnuplot") else 1)
+    assert "A-2" in (out / "report.md").read_text()
+
+
 def test_an_out_that_is_a_file(balancer, tmp_path):
     b = balancer()
     out = tmp_path / "out"
