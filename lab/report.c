@@ -188,18 +188,62 @@ static void a2_table(struct page *p, const json_t *a2)
     page_table_end(p);
 }
 
+/* The least and the most of what the replicas of a step used. Unknown is left empty. */
+static void range_cell(struct page *p, const json_t *step, const char *name, int decimals)
+{
+    size_t i;
+    json_t *replica;
+    double least = 0, most = 0;
+    bool known = false;
+    json_array_foreach(json_object_get(step, "replicas"), i, replica) {
+        json_t *value = json_object_get(replica, name);
+        if (!json_is_number(value))
+            continue;
+        double v = json_number_value(value);
+        least = !known || v < least ? v : least;
+        most = !known || v > most ? v : most;
+        known = true;
+    }
+    if (known)
+        page_cell(p, "%.*f to %.*f", decimals, least, decimals, most);
+    else
+        page_cell(p, "-");
+}
+
+static void a2_costs(struct page *p, const json_t *a2)
+{
+    size_t i;
+    json_t *step;
+    page_text(p, "What a replica used, least and most; each of them stands in a2/counts.csv.");
+    header(p, (const char *const[]){ "N", "by", "CPU ms of a replica", "CPU us a request",
+                                     "RSS KiB of a replica", "CPU ms of the balancer", "its RSS KiB", NULL });
+    json_array_foreach(json_object_get(a2, "steps"), i, step) {
+        page_cell(p, "%" JSON_INTEGER_FORMAT, report_count(step, "n"));
+        page_cell(p, "%s", i == 0 ? "start" : report_text(step, "by"));
+        range_cell(p, step, "cpu_ms", 0);
+        range_cell(p, step, "cpu_us_a_request", 1);
+        range_cell(p, step, "rss_kib", 0);
+        cell(p, "%.0f", report_real(step, "balancer_cpu_ms"));
+        cell(p, "%.0f", report_real(step, "balancer_rss_kib"));
+        page_row_end(p);
+    }
+    page_table_end(p);
+}
+
 static void explain_a2(struct page *p, const json_t *a2)
 {
     size_t i;
     json_t *step;
     double in_vain = 0, most = 0;
     json_int_t at = 0;
+    bool was_taken_back = false;
     json_array_foreach(json_object_get(a2, "steps"), i, step) {
         double v = report_real(step, "moved_in_vain"),
                ratio = report_real_in(step, "spread", "max_over_mean");
         in_vain = v > in_vain ? v : in_vain;
         if (ratio > most)
             most = ratio, at = report_count(step, "n");
+        was_taken_back = strcmp(report_text(step, "by"), "rm") == 0;
     }
     page_text(
         p,
@@ -214,7 +258,7 @@ static void explain_a2(struct page *p, const json_t *a2)
             "that takes its fair share takes 1/N of all keys; none of the others needs to move. The most that moved "
             "in vain, from one old replica to another, was %.2f %% of the keys.%s",
             100 * in_vain,
-            in_vain == 0
+            in_vain == 0 && was_taken_back
                 ? " So /rm put every key back where it had been before the /add: nothing but the keys of "
                   "the one that came or went was disturbed."
                 : "");
@@ -230,6 +274,7 @@ void report_a2(struct page *p, const json_t *a2)
     page_plot(p, "a2_moved", "A-2: keys that moved, beside the minimum");
     a2_table(p, a2);
     explain_a2(p, a2);
+    a2_costs(p, a2);
 }
 
 /* ------------------------------------------------------------------ */

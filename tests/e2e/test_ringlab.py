@@ -261,6 +261,8 @@ def test_spawn_leaves_nothing_and_the_report_is_whole(tmp_path):
     for text in (html, markdown):
         assert "87 of the 512 slots" in text
         assert "chance alone" in text
+    costs = markdown.split("What a replica used")[1].split("## A-")[0]
+    assert len(re.findall(r"^\| \d \| (?:start|add|rm) \| \d+ to \d+ \| [\d.]+ to [\d.]+ \| \d+ to \d+ \| \d+ \| \d+ \|$", costs, re.M)) == 6
     assert re.search(r"<script|(?:src|href)=\"(?!data:)", html) is None, "the page needs another file"
     if drawn:
         assert "gnuplot" not in done.stderr
