@@ -72,7 +72,7 @@ def test_locust(lb, tmp_path):
         pytest.skip("locust is not installed")
     command = re.search(r"^locust (.*)$", (EXAMPLES / "locustfile.py").read_text(), re.M)[1]
     command = command.replace("lab/examples", str(EXAMPLES)).replace("http://127.0.0.1:5000", f"http://127.0.0.1:{lb.port}")
-    command = command.replace("-t 10s", "-t 2s")
+    command = command.replace("-t 10s", "-t 6s")
     done = run(["locust", *command.split()], within=60 * SLOW, cwd=tmp_path)
     table = done.stdout + done.stderr
     assert re.search(r"GET\s+/home\s+\d+\s+0\(0\.00%\)", table), table[-2000:]

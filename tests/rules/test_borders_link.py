@@ -30,7 +30,7 @@ def externals(room):
 def complaints():
     for room, used in MAY_USE.items():
         with tempfile.TemporaryDirectory() as folder:
-            command = [compiler, *link_flags, "-shared", "-o", f"{folder}/room.so", "-Wl,-z,defs",
+            command = [compiler, *link_flags, "-fno-lto", "-shared", "-o", f"{folder}/room.so", "-Wl,-z,defs",
                        "-Wl,--whole-archive", archive(room), "-Wl,--no-whole-archive",
                        "-Wl,--start-group", *map(archive, used), "-Wl,--end-group",
                        *externals(room), "-pthread", "-ldl"]
