@@ -121,11 +121,6 @@ class Node:
         self.plug_in()
         self.start()
 
-    def clean_up(self):
-        self.power_off()
-        self.pull_down()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
 
 class Nodes:
     """So many engines that know nothing of each other yet; nodes[0] is the first one."""
@@ -176,7 +171,9 @@ class Nodes:
 
     def close(self):
         for node in self.list:
-            node.clean_up()
+            node.power_off()
+            node.pull_down()
+        run("rm", "-rf", *(str(node.directory) for node in self.list), check=False)
         for way in ("-i", "-o"):
             run("iptables", "-D", "FORWARD", way, BRIDGE, "-j", "ACCEPT", check=False)
         run("ip", "link", "del", BRIDGE, check=False)

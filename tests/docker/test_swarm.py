@@ -303,3 +303,34 @@ def test_down(stack):
     stack.manager.docker("stack", "rm", "ringmaster")
     for node in stack.alive:
         until(lambda: node.docker("ps", "-aq") == "", within=60, what="no containers left")  # noqa: B023
+
+
+MADE = """listen = [ "0.0.0.0:5000" ]; control_from = [ "127.0.0.0/8" ];
+replicas = { driver = "swarm"; count = 2; add_timeout_ms = 30000;
+    swarm = { service = "made"; network = "house"; image = "%sringmaster-backend"; on_exit = "%s"; memory_mib = 64; cpus = 0.5; }; };
+"""
+
+
+def test_without_a_stack(stack):
+    """Two balancers at once on a manager's own socket: one of them makes the service; the one that shall, removes it."""
+    manager = stack.manager
+    manager.docker("network", "create", "-d", "overlay", "--attachable", "house")
+    for name, on_exit in (("first", "leave"), ("second", "stop")):
+        config = manager.directory / f"{name}.conf"
+        config.write_text(MADE % (FAST, on_exit))
+        manager.docker("run", "-d", "--name", name, "--network", "house", "-v", "/var/run/docker.sock:/var/run/docker.sock",
+                       "-v", f"{config}:/etc/ringmaster/lb.conf:ro", FAST + "ringmaster", "-c", "/etc/ringmaster/lb.conf")
+
+    def inside(name, method, path, body=""):
+        return json.loads(manager.docker("exec", name, "curl", "-sS", "-X", method, "-d", body, f"127.0.0.1:5000{path}"))["message"]
+    for name in ("first", "second"):
+        until(lambda: inside(name, "GET", "/rep")["replicas"] == ["made.1", "made.2"], within=60, what="two replicas")  # noqa: B023
+    assert inside("first", "POST", "/add")["added"] == ["made.3"]
+    until(lambda: inside("second", "GET", "/rep")["N"] == 3, what="the second one knows")
+    spec = json.loads(manager.docker("service", "inspect", "-f", "{{json .Spec.TaskTemplate}}", "made"))
+    assert spec["Resources"]["Limits"] == {"NanoCPUs": 500_000_000, "MemoryBytes": 64 << 20}
+    assert spec["RestartPolicy"]["Delay"] == 0
+    manager.docker("stop", "first")
+    assert manager.docker("service", "ls", "-q") != ""
+    manager.docker("stop", "second")
+    assert manager.docker("service", "ls", "-q") == ""
