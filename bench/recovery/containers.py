@@ -8,6 +8,7 @@ so that both see the same machine. The same by the API, without the client's pro
 """
 
 import http.client
+import json
 import os
 import pathlib
 import signal
@@ -39,6 +40,11 @@ class OwnEngine(Engine):
         if not self.missing:
             self.docker("build", "-q", "--target", "backend", "-t", IMAGE, str(ROOT))
             self.make_network()
+
+    def clear(self):
+        """What a failed row left."""
+        for container in self.containers().values():
+            self.docker("rm", "-f", container)
 
     def down(self):
         self.docker("network", "rm", NETWORK)
@@ -140,9 +146,10 @@ def cload(report, mine, arguments):
 def ccycles(report, mine, arguments):
     """/add and /rm ten at a time."""
     once, engine = 10, mine.engine
+    assert mine.reload({"replicas": {"add_timeout_ms": 60000}}).status == 200  # ten at once take their time
 
     def turn():
-        reply = mine.add({"n": once})
+        reply = mine.ask("POST", "/add", body=json.dumps({"n": once}), patience=70)
         assert reply.status == 200, reply
         names = reply.json()["message"]["added"]
         assert mine.rm({"n": once, "hostnames": names}).status == 200
@@ -196,5 +203,6 @@ def measure_containers(report, rows, arguments):
                     assert engine.count() == 0, "containers are left"
                 finally:
                     mine.clean_up()
+                    engine.clear()
     finally:
         engine.down()

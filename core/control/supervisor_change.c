@@ -109,8 +109,10 @@ static void adopt(struct supervisor *s)
         }
         rows[i] = row_new(s, found[i].name);
         snprintf(rows[i]->ring_name, sizeof rows[i]->ring_name, "%s", found[i].place.ring_name);
-        rows[i]->id = found[i].place.id;
-        rows[i]->ordinal = found[i].place.ordinal;
+        if (found[i].place.id) { /* one that was made by hand need not say it: then its name does */
+            rows[i]->id = found[i].place.id;
+            rows[i]->ordinal = found[i].place.ordinal;
+        }
         rows[i]->is_weighted = rows[i]->weight != found[i].place.weight;
         rows[i]->weight = found[i].place.weight;
     }

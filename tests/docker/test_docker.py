@@ -226,19 +226,20 @@ def test_labels_alone_bring_replicas_back_with_their_weights(house):
     docker("exec", balancer, "rm", "/var/lib/ringmaster/members")
     docker("update", "--restart=no", balancer)
     docker("kill", balancer)
-    mine = {"instance": PROJECT, "name": "by hand", "ring_name": "by hand", "weight": 5, "position": 1000}
+    mine = {"instance": PROJECT, "name": "Server 9", "ring_name": "Server 9", "weight": 5, "position": 1000}
     labels = [word for key, value in mine.items() for word in ("--label", f"ringmaster.{key}={value}")]
     docker("run", "-d", "--name", "by-hand", "--network", "ringmaster", "-e", "SERVER_ID=hand", *labels, "ringmaster-backend")
     docker("start", balancer)
     docker("update", "--restart=always", balancer)
-    assert house.whole(5) == [*names, "by hand"]
+    assert house.whole(5) == [*names, "Server 9"]
     after, rows = house.containers(), house.rows()
     assert {name: after[name] for name in names} == before
-    assert {name: rows[name]["weight"] for name in rows} == {**dict.fromkeys(names, 1), "S82": 3, "by hand": 5}
+    assert {name: rows[name]["weight"] for name in rows} == {**dict.fromkeys(names, 1), "S82": 3, "Server 9": 5}
+    assert rows["Server 9"]["ordinal"] == 9, "no label says so, but its name does"
     assert sum(row["restarts"] for row in rows.values()) == 0
     served = [json.loads(ask("GET", f"/home?request_id={key}")[1])["message"] for key in range(300)]
     assert served.count("Hello from Server: hand") > 300 / 11, "five of eleven parts are its share"
-    assert ask("DELETE", "/rm", '{"n": 2, "hostnames": ["S82", "by hand"]}')[0] == 200
+    assert ask("DELETE", "/rm", '{"n": 2, "hostnames": ["S82", "Server 9"]}')[0] == 200
     house.whole(3)
 
 
