@@ -239,6 +239,23 @@ static void test_a_death_is_told_by_an_event(void **state)
     close_stage(&g);
 }
 
+static void test_a_stand_in_is_started_before_the_dead_one_is_removed(void **state)
+{
+    (void)state;
+    struct stage g;
+    struct seen one, two;
+    open_stage(&g);
+    start(&g, &one, "Server 1", 1);
+    until(&g, &one.started, 1);
+    fake_die(g.fake, "house-Server-1", 137, true);
+    until(&g, &one.exited, 1);
+    start(&g, &two, "emergency_07", 1);
+    until(&g, &two.started, 1);
+    assert_int_equal(fake_asked(g.fake, "DELETE"), 0);
+    until_state(&g, "house-Server-1", "");
+    close_stage(&g);
+}
+
 static void test_what_the_engine_refuses_is_told(void **state)
 {
     (void)state;
@@ -420,6 +437,25 @@ static void test_leaving_stops_or_leaves(void **state)
     }
 }
 
+/* The engine removes it already, for somebody else: when we are gone it is gone as well. */
+static void test_leaving_waits_for_a_removal_under_way(void **state)
+{
+    (void)state;
+    struct stage g;
+    struct seen one;
+    open_stage(&g);
+    start(&g, &one, "Server 1", 1);
+    until(&g, &one.started, 1);
+    fake_fail(g.fake, "force=1", 409, "removal of container house-Server-1 is already in progress");
+    spawner_docker.leave(g.spawner);
+    spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
+    until(&g, &one.exited, 1);
+    spawner_docker.close(g.spawner);
+    g.spawner = NULL;
+    assert_int_equal(fake_asked(g.fake, "/wait?condition=removed"), 1);
+    close_stage(&g);
+}
+
 static void test_leaving_does_not_wait_for_an_engine_that_is_away(void **state)
 {
     (void)state;
@@ -465,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_it_starts_and_stops),
         cmocka_unit_test(test_limits_and_network_are_passed_on),
         cmocka_unit_test(test_a_death_is_told_by_an_event),
+        cmocka_unit_test(test_a_stand_in_is_started_before_the_dead_one_is_removed),
         cmocka_unit_test(test_what_the_engine_refuses_is_told),
         cmocka_unit_test(test_a_taken_port_is_passed_over),
         cmocka_unit_test(test_alike_names_get_different_containers),
@@ -473,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_a_stop_reaches_it_later),
         cmocka_unit_test(test_what_runs_is_adopted),
         cmocka_unit_test(test_leaving_stops_or_leaves),
+        cmocka_unit_test(test_leaving_waits_for_a_removal_under_way),
         cmocka_unit_test(test_leaving_does_not_wait_for_an_engine_that_is_away),
         cmocka_unit_test(test_without_an_engine_there_is_no_start),
         cmocka_unit_test(test_frames_of_output),
