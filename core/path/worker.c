@@ -20,9 +20,10 @@
 #include "path/client.h"
 #include "path/upstream.h"
 
-#define TICK_MS      50   /* how coarse timeouts are */
-#define BUFFER_SPARE 1024 /* room for the fields we add to a head that fills limits.head */
-#define PARKED_NONE  UINT32_MAX
+#define TICK_MS          50   /* how coarse timeouts are */
+#define EXPIRED_PER_TURN 64   /* deadlines that one turn of the loop deals with */
+#define BUFFER_SPARE     1024 /* room for the fields we add to a head that fills limits.head */
+#define PARKED_NONE      UINT32_MAX
 
 /* ------------------------------------------------------------------ views */
 
@@ -269,10 +270,11 @@ static uint32_t limit_of(const struct worker *w, enum deadline_class class)
     return c->upstream.idle_ms;
 }
 
-static void expire(struct worker *w, enum deadline_class class)
+/* Deals with `room` of them at most; returns how much of that is left. */
+static unsigned expire(struct worker *w, enum deadline_class class, unsigned room)
 {
     struct deadline *d;
-    while ((d = deadline_expired(&w->deadlines, class, limit_of(w, class), w->now_ns))) {
+    while (room > 0 && (d = deadline_expired(&w->deadlines, class, limit_of(w, class), w->now_ns))) {
         struct conn *conn = LIST_OWNER(&d->link, struct conn, deadline.link);
         if (class == DEADLINE_PACE)
             exchange_pace_expired(LIST_OWNER(&d->link, struct exchange, pace.link));
@@ -280,7 +282,19 @@ static void expire(struct worker *w, enum deadline_class class)
             upstream_expired(LIST_OWNER(conn, struct upstream, conn));
         else
             client_expired(LIST_OWNER(conn, struct client, conn), class);
+        room--;
     }
+    return room;
+}
+
+/* Thousands of clients that came together run out of time together. Whoever behaves must not wait for the end of all of
+ * them: the rest is for the next turn, behind what came in meanwhile. */
+static void expire_some(struct worker *w)
+{
+    unsigned room = EXPIRED_PER_TURN;
+    for (int class = 0; class < DEADLINE_CLASSES; class ++)
+        room = expire(w, (enum deadline_class) class, room);
+    w->overdue = room == 0;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -289,8 +303,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct worker *w = arg;
     worker_wake(w);
-    for (int class = 0; class < DEADLINE_CLASSES; class ++)
-        expire(w, (enum deadline_class) class);
+    expire_some(w);
     accept_resume(w);
     bool paused = false;
     for (unsigned i = 0; i < w->n_listeners; i++)
@@ -340,9 +353,13 @@ static void *run(void *arg)
     struct worker *w = arg;
     worker_wake(w);
     while (!w->stopping) {
-        int flags = list_is_empty(&w->ready) ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK;
-        event_base_loop(w->base, flags);
+        bool may_rest = list_is_empty(&w->ready) && !w->overdue;
+        event_base_loop(w->base, may_rest ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
         run_ready(w);
+        if (w->overdue) {
+            worker_wake(w);
+            expire_some(w);
+        }
     }
     w->draining = true;
     close_everything(w);

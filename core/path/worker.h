@@ -54,6 +54,7 @@ struct worker {
     struct mailbox *control;
     struct event mail_event, tick_event;
     bool ticking, draining, drained_told, stopping;
+    bool overdue;          /* more deadlines have passed than one turn deals with */
     uint64_t told_full_ns; /* when the log last said that accepting pauses */
     bool stranger_told;    /* the log has said that somebody outside of proxy_from connects */
 
