@@ -1,11 +1,16 @@
 /*
  * load.c - requests at their intended times, or a fixed number in flight, over any number of connections.
  *
- * Owns     the connections and the samples.
+ * Owns     the connections and the samples; the replica's end of things, when it serves.
  * Used by  bench/proxy: p99 under a given rate, reloads at full load, and what a connection more costs.
  * Thread   one.
  *
  * Usage: load PORT CONNECTIONS SECONDS rate N | flight N
+ *        load serve PORT
+ *
+ * serve: it is the replica, too, on PORT of every address, and does what is asked for in lines of its standard input, each like the arguments
+ * above. Where clients and replica share a core as two programs, the scheduler's turns of milliseconds are all that a p99 shows; one thread
+ * that is both has no turns to wait for.
  *
  * rate: an open loop, N requests a second. Request k is due at k/N seconds, whatever became of those before it, and its latency counts
  * from then: a server that stalls can't slow the questions down and so hide its stall ("coordinated omission", Gil Tene 2013).
@@ -27,8 +32,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS 512
-#define REPLY  4096 /* bytes of a reply at most, head and body */
+#define EVENTS      512
+#define DESCRIPTORS 65536
+#define REPLY       4096 /* bytes of a reply at most, head and body */
 
 struct connection {
     int fd;
@@ -48,6 +54,12 @@ static size_t request_len;
 static uint16_t port;
 static int loop;
 
+/* What an event is about: in the upper half of its data; below it is a connection's number or a descriptor. */
+enum about { CLIENT, LISTENER, SERVED, COMMANDS };
+
+static uint8_t matched
+    [DESCRIPTORS]; /* octets of the empty line behind a request's head that a served connection has sent */
+
 static uint64_t now_ns(void)
 {
     struct timespec t;
@@ -60,13 +72,18 @@ static void rest(uint32_t i)
     resting[(first_resting + n_resting++) % n_connections] = i;
 }
 
+static void watch(int fd, enum about about, uint32_t who)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = (uint64_t)about << 32 | who };
+    epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event);
+}
+
 static void open_one(uint32_t i)
 {
     struct connection *c = &connections[i];
     struct sockaddr_in at = { .sin_family = AF_INET,
                               .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
     int on = 1;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&at, sizeof at) < 0) {
@@ -74,7 +91,7 @@ static void open_one(uint32_t i)
         exit(1);
     }
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    epoll_ctl(loop, EPOLL_CTL_ADD, c->fd, &event);
+    watch(c->fd, CLIENT, i);
     c->busy = false;
     c->len = 0;
     rest(i);
@@ -155,6 +172,58 @@ static bool hear(uint32_t i)
     return true;
 }
 
+/* ------------------------------------------------------------------ the replica */
+
+static void accept_served(int listener)
+{
+    int on = 1, fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 || fd >= DESCRIPTORS) {
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    matched[fd] = 0;
+    watch(fd, SERVED, (uint32_t)fd);
+}
+
+/* One answer for each head; no request has a body. */
+static void answer(int fd)
+{
+    static const char end[] = "\r\n\r\n";
+    static const char reply[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n"
+        "{\"message\":\"Hello from Server: 1\",\"status\":\"successful\"}\n";
+    char bytes[16384];
+    ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    for (ssize_t i = 0; i < n; i++) {
+        matched[fd] = bytes[i] == end[matched[fd]] ? matched[fd] + 1 : bytes[i] == end[0];
+        if (matched[fd] < sizeof end - 1)
+            continue;
+        matched[fd] = 0;
+        if (send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL) != (ssize_t)sizeof reply - 1)
+            n = 0;
+    }
+    if (n <= 0)
+        close(fd);
+}
+
+/* True when a client has its answer. */
+static bool take(const struct epoll_event *event)
+{
+    uint32_t who = (uint32_t)event->data.u64;
+    switch ((enum about)(event->data.u64 >> 32)) {
+    case CLIENT: return hear(who);
+    case LISTENER: accept_served((int)who); break;
+    case SERVED: answer((int)who); break;
+    case COMMANDS: break; /* read when this one is done */
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ measuring */
+
 /* In an open loop what is due is sent, late if nobody was free. */
 static void run(uint64_t seconds, bool by_rate, uint64_t n)
 {
@@ -171,7 +240,7 @@ static void run(uint64_t seconds, bool by_rate, uint64_t n)
                                  .tv_nsec = (long)(rest_ns % 1000000000ull) };
         int got = epoll_pwait2(loop, events, EVENTS, &wait, NULL);
         for (int e = 0; e < got; e++)
-            if (hear(events[e].data.u32) && !by_rate)
+            if (take(&events[e]) && !by_rate)
                 send_one(now_ns());
     }
 }
@@ -187,31 +256,92 @@ static uint32_t quantile(double q)
     return n_samples ? samples[(size_t)(q * (double)(n_samples - 1))] : 0;
 }
 
-int main(int argc, char **argv)
+/* What a line of arguments asks for. False: it can't be read. */
+static bool measure(char **argument, int n)
 {
-    if (argc != 6 || (strcmp(argv[4], "rate") && strcmp(argv[4], "flight"))) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS rate N | flight N\n");
-        return 2;
-    }
-    port = (uint16_t)atoi(argv[1]);
-    n_connections = (uint32_t)atoi(argv[2]);
+    if (n != 5 || (strcmp(argument[3], "rate") && strcmp(argument[3], "flight")))
+        return false;
+    port = (uint16_t)atoi(argument[0]);
+    n_connections = (uint32_t)atoi(argument[1]);
     connections = calloc(n_connections, sizeof *connections);
     resting = calloc(n_connections, sizeof *resting);
-    loop = epoll_create1(EPOLL_CLOEXEC);
-    prctl(PR_SET_TIMERSLACK, 1000ul); /* ns: to be in time */
+    n_resting = first_resting = 0;
+    sent = errors = closed = bad = n_samples = 0;
     request_len =
         (size_t)snprintf(request, sizeof request, "GET /home HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", port);
     for (uint32_t i = 0; i < n_connections; i++)
         open_one(i);
     puts("ready");
     fflush(stdout);
-    run((uint64_t)atoi(argv[3]), argv[4][0] == 'r', strtoull(argv[5], NULL, 10));
+    run((uint64_t)atoi(argument[2]), argument[3][0] == 'r', strtoull(argument[4], NULL, 10));
     qsort(samples, n_samples, sizeof *samples, compare);
     printf(
         "{\"sent\": %lu, \"requests\": %zu, \"errors\": %lu, \"closed\": %lu, \"bad\": %lu, \"p50\": %u, \"p99\": %u, "
         "\"p999\": %u, \"max\": %u}\n",
         sent, n_samples, errors, closed, bad, quantile(0.5), quantile(0.99), quantile(0.999), quantile(1));
     fflush(stdout);
+    return true;
+}
+
+static void end_measure(void)
+{
+    for (uint32_t i = 0; i < n_connections; i++)
+        close(connections[i].fd);
+    free(connections);
+    free(resting);
+}
+
+static bool obey(void)
+{
+    char line[256], *words[6], *rest = NULL;
+    int n = 0;
+    if (!fgets(line, sizeof line, stdin))
+        return false;
+    for (char *word = strtok_r(line, " \n", &rest); word && n < 6; word = strtok_r(NULL, " \n", &rest))
+        words[n++] = word;
+    if (!measure(words, n)) {
+        fprintf(stderr, "load: not understood\n");
+        return false;
+    }
+    end_measure();
+    return true;
+}
+
+static int serve(uint16_t at_port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(at_port) };
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096)) {
+        perror("load: listen");
+        return 3;
+    }
+    setvbuf(stdin, NULL, _IONBF, 0); /* what it holds back no event would tell of */
+    watch(listener, LISTENER, (uint32_t)listener);
+    watch(STDIN_FILENO, COMMANDS, 0);
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        int n = epoll_wait(loop, events, EVENTS, -1);
+        bool asked = false;
+        for (int i = 0; i < n; i++) {
+            take(&events[i]);
+            asked = asked || events[i].data.u64 >> 32 == COMMANDS;
+        }
+        if (asked && !obey())
+            return 0;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    loop = epoll_create1(EPOLL_CLOEXEC);
+    prctl(PR_SET_TIMERSLACK, 1000ul); /* ns: to be in time */
+    if (argc == 3 && strcmp(argv[1], "serve") == 0)
+        return serve((uint16_t)atoi(argv[2]));
+    if (!measure(argv + 1, argc - 1)) {
+        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS rate N | flight N\n       load serve PORT\n");
+        return 2;
+    }
     usleep(200000); /* who reads this looks at the server's clock now, before all the connections close */
     return 0;
 }

@@ -5,6 +5,7 @@ Owns the processes and their configuration files, in a temporary folder. Ports a
 and says so when one is taken.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -172,6 +173,24 @@ def built(folder, name):
 
 def sink(folder):
     return Process("sink", [built(folder, "sink"), REPLICA], 1, REPLICA)
+
+
+class Both(Process):
+    """Replica and clients in one thread: bench/proxy/load.c, "serve"."""
+
+    def __init__(self, folder):
+        self.name, self.port = "replica", REPLICA
+        self.command = ["taskset", "-c", "1", str(built(folder, "load")), "serve", str(REPLICA)]
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        STARTED.append(self)
+        self._wait()
+
+    def measure(self, port, connections, seconds, rate):
+        self.process.stdin.write(f"{port} {connections} {seconds} rate {rate}\n")
+        self.process.stdin.flush()
+        self.process.stdout.readline()
+        return json.loads(self.process.stdout.readline())
 
 
 def relay(folder):
