@@ -1,5 +1,5 @@
 columns = 8
-story = "emergency_85 stands still for 1.5 s at 0, 500 requests a second"
+story = "emergency_50 stands still for 1.5 s at 0, 500 requests a second"
 # A-3: requests around the incident, in tenths of a second.
 load "style.gp"
 file = "../a3/pause.csv"

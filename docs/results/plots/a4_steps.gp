@@ -9,7 +9,7 @@ do for [kind in "svg png"] {
     set multiplot layout lines,5 title "A-4: max / mean over N = 2 to 6 (dashed: chance alone; logarithmic)" font ",13"
     set logscale y
     set yrange [0.97:7]
-    set ytics ("1" 1, "1.2" 1.2, "1.5" 1.5, "2" 2, "3" 3, "5" 5)
+    set ytics ("1" 1, "1.5" 1.5, "2" 2, "3" 3, "5" 5)
     set xrange [1.7:6.3]
     set xtics 1
     unset key
