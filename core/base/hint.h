@@ -2,7 +2,7 @@
  * hint.h - what the compiler can't know about how often code runs.
  *
  * Owns     RARELY.
- * Used by  path/: functions for failures.
+ * Used by  path/, log.h and mem.c: functions for failures.
  * Thread   any; constants.
  *
  * Between two system calls the kernel has evicted most of the first-level cache, so a request pays for every line of code it

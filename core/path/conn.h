@@ -67,7 +67,7 @@ static inline bool conn_look_again(struct conn *c)
     return again;
 }
 
-/* Bytes written (perhaps fewer than asked), 0: the peer must read first, CONN_FAILED (errno). */
+/* n is 1 or more. Bytes written (perhaps fewer than asked), 0: the peer must read first, CONN_FAILED (errno). */
 long conn_write(struct conn *c, const struct iovec *parts, int n);
 
 /* A write that went another way (splice) has blocked. */

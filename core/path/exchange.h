@@ -156,9 +156,8 @@ struct exchange {
     struct head reply;                  /* SEND */
     uint32_t tried[EXCHANGE_TRIED_MAX]; /* n_tried of them */
     char key_text[KEY_TEXT];            /* MAKE_KEY */
-    char
-        client_ip[EXCHANGE_IP]; /* of the client's peer, or whom its PROXY header names; "" before MAKE_KEY */
-    char request_id[33];        /* made when the request had none; else "" */
+    char client_ip[EXCHANGE_IP]; /* MAKE_KEY: the client's peer, or whom its PROXY header names; "" before */
+    char request_id[33];         /* made when the request had none; else "" */
     char own_text[256];
 };
 

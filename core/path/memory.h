@@ -8,8 +8,8 @@
  *
  * The ceiling is a promise, not a guess: whoever is let in may later need two buffers for a reply or for an answer of ours,
  * so these are kept free for each exchange, and only what goes beyond them is asked for: the first buffer of a request, the
- * buffers of its body, the body of a control call. The head that a tunnel keeps takes the place of its first buffer. Who asks in vain is answered 503. Slabs never shrink, so the most that
- * was ever in use is what the worker keeps.
+ * buffers of its body, the body of a control call. The head that a tunnel keeps takes the place of its first buffer. Who asks in vain
+ * is answered 503. Slabs never shrink, so the most that was ever in use is what the worker keeps.
  */
 #ifndef PATH_MEMORY_H
 #define PATH_MEMORY_H
