@@ -53,8 +53,8 @@ uint32_t change_count_living(const struct supervisor *s)
 uint32_t row_configured_weight(const struct row *row)
 {
     const struct config *config = row->owner->config;
-    bool is_named = row->ordinal && row->ordinal <= config->replicas.n_weights;
-    return is_named ? config->replicas.weights[row->ordinal - 1] : 1;
+    bool is_named = row->place.ordinal && row->place.ordinal <= config->replicas.n_weights;
+    return is_named ? config->replicas.weights[row->place.ordinal - 1] : 1;
 }
 
 struct row *row_new(struct supervisor *s, const char *name)
@@ -63,10 +63,10 @@ struct row *row_new(struct supervisor *s, const char *name)
     row->owner = s;
     row->state = SUPERVISOR_BACKOFF;
     row->since_ns = clock_now_ns();
-    row->position = ++s->positions;
+    row->place.position = ++s->positions;
     snprintf(row->name, sizeof row->name, "%s", name);
     name_identify(row);
-    row->weight = row_configured_weight(row);
+    row->place.weight = row_configured_weight(row);
     evtimer_assign(&row->timer, s->base, row_on_timer, row);
     list_push_back(&s->rows, &row->link);
     keep_note(s);
@@ -108,13 +108,13 @@ static void adopt(struct supervisor *s)
             continue;
         }
         rows[i] = row_new(s, found[i].name);
-        snprintf(rows[i]->ring_name, sizeof rows[i]->ring_name, "%s", found[i].place.ring_name);
+        snprintf(rows[i]->place.ring_name, sizeof rows[i]->place.ring_name, "%s", found[i].place.ring_name);
         if (found[i].place.id) { /* one that was made by hand need not say it: then its name does */
-            rows[i]->id = found[i].place.id;
-            rows[i]->ordinal = found[i].place.ordinal;
+            rows[i]->place.id = found[i].place.id;
+            rows[i]->place.ordinal = found[i].place.ordinal;
         }
-        rows[i]->is_weighted = rows[i]->weight != found[i].place.weight;
-        rows[i]->weight = found[i].place.weight;
+        rows[i]->place.is_weighted = rows[i]->place.weight != found[i].place.weight;
+        rows[i]->place.weight = found[i].place.weight;
     }
     for (size_t i = 0; i < n; i++) { /* what was found is valid until the first start */
         if (rows[i]) {
@@ -131,7 +131,7 @@ static void rename_found(struct supervisor *s)
     size_t n = s->spawner_ops->found ? s->spawner_ops->found(s->spawner, &found) : 0;
     for (size_t i = 0; i < n; i++) {
         for (struct row *row = row_first(s); row; row = row_after(row)) {
-            if (strcmp(row->ring_name, found[i].place.ring_name) == 0 && !row_named(s, found[i].name)) {
+            if (strcmp(row->place.ring_name, found[i].place.ring_name) == 0 && !row_named(s, found[i].name)) {
                 snprintf(row->name, sizeof row->name, "%s", found[i].name);
             }
         }
@@ -170,7 +170,7 @@ static void start_restored(struct supervisor *s, uint32_t count)
         follow_count(s);
     }
     for (struct row *row = row_first(s); row; row = row_after(row)) {
-        if (row->state == SUPERVISOR_BACKOFF && !row->starts && !evtimer_pending(&row->timer, NULL)) {
+        if (row->state == SUPERVISOR_BACKOFF && !row->place.starts && !evtimer_pending(&row->timer, NULL)) {
             row_event(row, ON_TIMER, "as it was");
         }
     }
@@ -202,7 +202,7 @@ static void follow_weights(struct supervisor *s)
 {
     for (struct row *row = row_first(s); row; row = row_after(row)) {
         uint32_t weight = row_configured_weight(row);
-        if (!row->is_leaving && !row->is_weighted && weight != row->weight) {
+        if (!row->is_leaving && !row->place.is_weighted && weight != row->place.weight) {
             row_reweigh(row, weight);
         }
     }
@@ -257,7 +257,7 @@ static const char *find_reason(const struct change *c)
     const char *trouble =
         c->owner->spawner_ops->trouble ? c->owner->spawner_ops->trouble(c->owner->spawner) : NULL;
     for (size_t i = 0; i < c->n && !trouble; i++) {
-        trouble = c->rows[i] && !c->rows[i]->joined ? c->rows[i]->last_end : NULL;
+        trouble = c->rows[i] && !c->rows[i]->place.joined ? c->rows[i]->last_end : NULL;
     }
     return trouble;
 }
@@ -270,7 +270,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     c->is_timed_out = true;
     c->reason = mem_text(find_reason(c));
     for (size_t i = 0; i < c->n; i++) {
-        if (c->rows[i] && !c->rows[i]->joined) {
+        if (c->rows[i] && !c->rows[i]->place.joined) {
             row_dismiss(c->rows[i], "not ready within add_timeout_ms");
         }
     }
@@ -389,8 +389,8 @@ static void add_rows(struct supervisor *s, struct change *c, size_t n, const str
         }
         c->rows[i] = row_new(s, c->names[i]);
         if (c->weights[i]) {
-            c->rows[i]->weight = c->weights[i];
-            c->rows[i]->is_weighted = true;
+            c->rows[i]->place.weight = c->weights[i];
+            c->rows[i]->place.is_weighted = true;
         }
         row_event(c->rows[i], ON_TIMER, "added");
     }
@@ -485,8 +485,8 @@ static void dismiss_chosen(struct change *c)
     for (size_t i = 0; i < c->n; i++) {
         struct row *row = c->rows[i];
         c->names[i] = mem_text(row->name);
-        if (row->address) {
-            keep_absent(row->owner, row->address, row->member_name);
+        if (row->place.address) {
+            keep_absent(row->owner, row->place.address, row->place.member_name);
         }
         row_dismiss(row, "removed");
         c->rows[i] = NULL;
@@ -528,7 +528,7 @@ int supervisor_remove(struct supervisor *s, const char *const *names, size_t n_n
 static bool is_up(const struct change *c, size_t i)
 {
     const struct row *row = c->rows[i];
-    return row && !row->is_leaving && row->joined;
+    return row && !row->is_leaving && row->place.joined;
 }
 
 static bool is_finished(const struct change *c)
@@ -542,7 +542,7 @@ static bool is_finished(const struct change *c)
     }
     for (size_t i = 0; i < c->n; i++) {
         const struct row *row = c->rows[i];
-        if (row && !row->is_leaving && (!row->joined || row->joined > s->published)) {
+        if (row && !row->is_leaving && (!row->place.joined || row->place.joined > s->published)) {
             return false;
         }
     }

@@ -83,8 +83,8 @@ static bool is_listed(const struct spawner_found *list, size_t n, const char *na
 static void add_slot(struct supervisor *s, const struct spawner_found *member)
 {
     struct row *row = row_new(s, member->name);
-    row->ordinal = member->place.ordinal;
-    row->weight = row_configured_weight(row);
+    row->place.ordinal = member->place.ordinal;
+    row->place.weight = row_configured_weight(row);
     credit(row, true);
     row_event(row, ON_TIMER, "a slot of the service");
 }
@@ -143,7 +143,7 @@ static size_t count_up(const struct asked *a)
 {
     size_t n = 0;
     for (size_t i = 0; i < a->n_seen; i++) {
-        n += a->rows[i] && !a->rows[i]->is_leaving && a->rows[i]->joined;
+        n += a->rows[i] && !a->rows[i]->is_leaving && a->rows[i]->place.joined;
     }
     return n;
 }
@@ -251,7 +251,7 @@ static bool is_finished(const struct asked *a)
     }
     for (size_t i = 0; a->is_add && i < a->n_seen; i++) {
         const struct row *row = a->rows[i];
-        if (row && !row->is_leaving && (!row->joined || row->joined > s->published)) {
+        if (row && !row->is_leaving && (!row->place.joined || row->place.joined > s->published)) {
             return false;
         }
     }
@@ -266,7 +266,7 @@ static void answer(struct asked *a)
     size_t n = 0;
     for (size_t i = 0; i < a->n_seen; i++) {
         const struct row *row = a->rows[i];
-        if (!a->is_add || (row && !row->is_leaving && row->joined)) {
+        if (!a->is_add || (row && !row->is_leaving && row->place.joined)) {
             result.names[n++] = a->names[i];
         }
     }

@@ -101,44 +101,48 @@ struct judged {
     uint64_t answered, failed, errors, reply_us;
 };
 
+/* What a row keeps whoever fills it, and hands to the spare that comes in for its dead one. */
+struct row_place {
+    char ring_name[SUPERVISOR_RING_NAME_SIZE]; /* "": none; the row is a spare */
+    uint64_t id;
+    uint64_t position; /* rises along the rows */
+    uint32_t ordinal;  /* 0: none */
+    uint32_t weight;
+    bool is_weighted;      /* by /add: the configuration does not change it */
+    char *address;         /* static: as in lb.conf; else NULL */
+    char *member_name;     /* static: the name that lb.conf gives to it; NULL: none */
+    struct replica *shown; /* NULL: not in the rotation */
+    uint64_t joined;       /* stamp of the rotation that first named shown; 0: none did yet */
+    uint32_t starts;       /* and spares that came in */
+    uint32_t deaths;       /* since it was last READY for backoff_reset_ms on end */
+    uint32_t ejections;    /* in a row */
+};
+
 struct row {
-    struct link link; /* supervisor.rows, or .gone when GONE */
+    struct link link; /* supervisor.rows, or .spares without a place, or .gone when GONE */
     struct supervisor *owner;
     enum supervisor_state state;
     uint64_t since_ns;
-
-    /* the place; ring_name, id and ordinal never change */
-    char ring_name[SUPERVISOR_RING_NAME_SIZE];
-    uint64_t id;
-    uint32_t ordinal; /* 0: none */
-    uint32_t weight;
-    bool is_weighted;  /* by /add: the configuration does not change it */
-    uint64_t position; /* rises along the rows */
-    char *address;     /* static: as in lb.conf; else NULL */
-    char *member_name; /* static: the name that lb.conf gives to it; NULL: none */
-    bool is_leaving;   /* want less: it will not be started again */
+    struct row_place place;
+    bool is_leaving; /* want less: it will not be started again */
 
     /* who fills it */
     char name[REPLICA_NAME_MAX + 1];
-    struct replica *replica;               /* NULL before it has an address */
-    struct replica *shown;                 /* NULL: not in the rotation */
-    uint64_t joined;                       /* stamp of the rotation that first named shown; 0: none did yet */
-    struct spawned *spawned;               /* NULL: nothing was started */
+    bool is_worn;            /* a spare: its name was in the rotation, the next start gets another */
+    struct replica *replica; /* NULL before it has an address */
+    struct spawned *spawned; /* NULL: nothing was started */
     const struct spawner_started *started; /* during ON_STARTED: where it is */
     struct heartbeat *heartbeat;
     pid_t pid;
     char *last_end; /* how the last one ended that never was READY; NULL: it was, or there was none */
 
     /* budgets */
-    uint32_t misses;        /* heartbeats missed in a row */
-    uint32_t refusals;      /* connections refused since the last good heartbeat */
-    uint32_t deaths;        /* since the place was last READY for backoff_reset_ms on end */
-    uint32_t failed_starts; /* that never became READY, in a row */
-    uint32_t starts;
+    uint32_t misses;         /* heartbeats missed in a row */
+    uint32_t refusals;       /* connections refused since the last good heartbeat */
+    uint32_t failed_starts;  /* that never became READY, in a row */
     uint64_t started_ns;     /* the last start */
     bool was_ready;          /* after it */
     struct judged judged;    /* what was counted of it when it was last looked at */
-    uint32_t ejections;      /* in a row */
     uint64_t trial_answered; /* replies when its trial began */
     struct event timer;      /* what it means depends on the state */
 };

@@ -116,11 +116,11 @@ static void describe_rows(const struct supervisor *s, struct membership *m)
         if (!row->is_leaving) {
             m->places[m->n_places++] = (struct membership_place){
                 .name = mem_text(row->name),
-                .ring_name = mem_text(row->ring_name),
-                .id = row->id,
-                .ordinal = row->ordinal,
-                .weight = row->weight,
-                .is_weighted = row->is_weighted,
+                .ring_name = mem_text(row->place.ring_name),
+                .id = row->place.id,
+                .ordinal = row->place.ordinal,
+                .weight = row->place.weight,
+                .is_weighted = row->place.is_weighted,
             };
         }
     }
@@ -176,11 +176,11 @@ void keep_on_saved(void *supervisor, uint64_t revision)
 static void restore_place(struct supervisor *s, const struct membership_place *p)
 {
     struct row *row = row_new(s, p->name);
-    snprintf(row->ring_name, sizeof row->ring_name, "%s", p->ring_name);
-    row->id = p->id;
-    row->ordinal = p->ordinal;
-    row->is_weighted = p->is_weighted;
-    row->weight = p->is_weighted ? p->weight : row->weight; /* else as lb.conf has it now */
+    snprintf(row->place.ring_name, sizeof row->place.ring_name, "%s", p->ring_name);
+    row->place.id = p->id;
+    row->place.ordinal = p->ordinal;
+    row->place.is_weighted = p->is_weighted;
+    row->place.weight = p->is_weighted ? p->weight : row->place.weight; /* else as lb.conf has it now */
 }
 
 static void restore_places(struct supervisor *s, const struct membership *m)

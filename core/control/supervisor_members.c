@@ -69,9 +69,9 @@ static void add_member(struct supervisor *s, const struct config_member *m, size
                  name);
     }
     struct row *row = row_new(s, name);
-    row->weight = m->weight;
-    row->address = mem_text(m->address);
-    row->member_name = mem_text(m->name);
+    row->place.weight = m->weight;
+    row->place.address = mem_text(m->address);
+    row->place.member_name = mem_text(m->name);
     row_event(row, ON_TIMER, s->spawner_ops->listen ? "found" : "listed in lb.conf");
 }
 
@@ -83,11 +83,12 @@ static void apply_members(struct supervisor *s, const struct member_list *old, c
     keep_forget_unlisted(s);
     for (struct row *row = row_first(s); row; row = following, position++) {
         following = row_after(row);
-        const struct config_member *m = find_member(next, position, row->address, row->member_name);
+        const struct config_member *m =
+            find_member(next, position, row->place.address, row->place.member_name);
         if (!m) {
             row_dismiss(row,
                         s->spawner_ops->listen ? "not found any more" : "not listed in lb.conf any more");
-        } else if (m->weight != row->weight && !row->is_leaving) {
+        } else if (m->weight != row->place.weight && !row->is_leaving) {
             row_reweigh(row, m->weight);
         }
     }

@@ -110,7 +110,7 @@ struct row *row_find(const struct supervisor *s, const char *name)
         return named;
     }
     for (struct row *row = row_first(s); row; row = row_after(row)) {
-        if (!row->is_leaving && row->ordinal == number) {
+        if (!row->is_leaving && row->place.ordinal == number) {
             return row;
         }
     }
@@ -137,9 +137,9 @@ static bool random_of_width(struct supervisor *s, const char *prefix, unsigned d
     bool *taken = mem_zero(count, sizeof *taken);
     for (struct row *row = row_first(s); row; row = row_after(row)) {
         mark_taken(taken, row->name, prefix, digits);
-        mark_taken(taken, row->ring_name, prefix, digits);
-        if (row->shown) {
-            mark_taken(taken, row->shown->name, prefix, digits);
+        mark_taken(taken, row->place.ring_name, prefix, digits);
+        if (row->place.shown) {
+            mark_taken(taken, row->place.shown->name, prefix, digits);
         }
     }
     size_t n_free = 0;
@@ -176,8 +176,8 @@ uint32_t name_next_ordinal(struct supervisor *s, char out[REPLICA_NAME_MAX + 1])
     bool *taken = mem_zero(n + 1, sizeof *taken);
     for (struct row *row = row_first(s); row; row = row_after(row)) {
         uint32_t named;
-        if (!row->is_leaving && row->ordinal <= n) {
-            taken[row->ordinal] = true;
+        if (!row->is_leaving && row->place.ordinal <= n) {
+            taken[row->place.ordinal] = true;
         }
         if (!row->is_leaving && name_has_ordinal(s->config->replicas.name, row->name, &named) && named <= n) {
             taken[named] = true;
@@ -196,7 +196,7 @@ uint32_t name_next_ordinal(struct supervisor *s, char out[REPLICA_NAME_MAX + 1])
 static bool is_ring_name_taken(const struct row *mine)
 {
     for (struct row *row = row_first(mine->owner); row; row = row_after(row)) {
-        if (row != mine && !row->is_leaving && strcmp(row->ring_name, mine->ring_name) == 0) {
+        if (row != mine && !row->is_leaving && strcmp(row->place.ring_name, mine->place.ring_name) == 0) {
             return true;
         }
     }
@@ -207,7 +207,8 @@ static bool is_identity_taken(const struct row *mine)
 {
     for (struct row *row = row_first(mine->owner); row; row = row_after(row)) {
         if (row != mine && !row->is_leaving &&
-            (row->id == mine->id || (mine->ordinal && row->ordinal == mine->ordinal))) {
+            (row->place.id == mine->place.id ||
+             (mine->place.ordinal && row->place.ordinal == mine->place.ordinal))) {
             return true;
         }
     }
@@ -217,21 +218,21 @@ static bool is_identity_taken(const struct row *mine)
 void name_identify(struct row *row)
 {
     uint64_t number;
-    row->ordinal = 0;
-    if (name_has_ordinal(row->owner->config->replicas.name, row->name, &row->ordinal)) {
-        row->id = row->ordinal;
+    row->place.ordinal = 0;
+    if (name_has_ordinal(row->owner->config->replicas.name, row->name, &row->place.ordinal)) {
+        row->place.id = row->place.ordinal;
     } else if (name_is_number(row->name, &number)) {
-        row->id = number;
-        row->ordinal = number <= UINT32_MAX ? (uint32_t)number : 0;
+        row->place.id = number;
+        row->place.ordinal = number <= UINT32_MAX ? (uint32_t)number : 0;
     } else {
-        row->id = strategy_id_of_name(row->name, strlen(row->name));
+        row->place.id = strategy_id_of_name(row->name, strlen(row->name));
     }
-    snprintf(row->ring_name, sizeof row->ring_name, "%s", row->name);
+    snprintf(row->place.ring_name, sizeof row->place.ring_name, "%s", row->name);
     for (unsigned k = 2; is_ring_name_taken(row); k++) {
-        snprintf(row->ring_name, sizeof row->ring_name, "%s#%u", row->name, k);
+        snprintf(row->place.ring_name, sizeof row->place.ring_name, "%s#%u", row->name, k);
     }
     if (is_identity_taken(row)) {
-        row->ordinal = 0;
-        row->id = strategy_id_of_name(row->ring_name, strlen(row->ring_name));
+        row->place.ordinal = 0;
+        row->place.id = strategy_id_of_name(row->place.ring_name, strlen(row->place.ring_name));
     }
 }

@@ -57,11 +57,11 @@ bool row_eject(struct row *row, const char *why)
 {
     const struct config *config = row->owner->config;
     uint64_t ms = config->outlier.eject_ms;
-    for (uint32_t i = 0; i < row->ejections && ms < config->outlier.eject_max_ms; i++) {
+    for (uint32_t i = 0; i < row->place.ejections && ms < config->outlier.eject_max_ms; i++) {
         ms *= 2;
     }
     ms = ms < config->outlier.eject_max_ms ? ms : config->outlier.eject_max_ms;
-    row->ejections++;
+    row->place.ejections++;
     replica_set_ready(row->replica, false);
     row_arm(row, (uint32_t)ms);
     row->owner->health_ops->kick(row->heartbeat); /* perhaps it is worse than that */

@@ -61,9 +61,9 @@ void rotation_make_replica(struct row *row, const struct sockaddr_storage *addre
 {
     struct replica_identity who = {
         .name = row->name,
-        .ring_name = row->ring_name,
-        .id = row->id,
-        .weight = row->weight,
+        .ring_name = row->place.ring_name,
+        .id = row->place.id,
+        .weight = row->place.weight,
         .index = take_index(row->owner),
         .address = *address,
         .address_len = address_len,
@@ -95,27 +95,27 @@ static void depart(struct row *row, struct row *waiting)
 {
     struct supervisor *s = row->owner;
     struct departed *d = mem_zero(1, sizeof *d);
-    d->replica = row->shown;
+    d->replica = row->place.shown;
     d->row = waiting;
     d->stamp = s->stamp;
     list_push_back(&s->departed, &d->link);
-    row->shown = NULL;
+    row->place.shown = NULL;
 }
 
 void rotation_join(struct row *row)
 {
     note_change(row->owner);
-    if (row->shown) {
+    if (row->place.shown) {
         depart(row, NULL);
     }
     hold(row->owner, row->replica);
-    row->shown = row->replica;
-    row->joined = row->owner->stamp;
+    row->place.shown = row->replica;
+    row->place.joined = row->owner->stamp;
 }
 
 void rotation_leave(struct row *row)
 {
-    if (row->shown) {
+    if (row->place.shown) {
         note_change(row->owner);
         depart(row, row);
     }
@@ -147,9 +147,9 @@ void rotation_forget_row(struct row *row)
             row->owner->hooks.cut(row->owner->hooks.ctx, d->replica);
         }
     }
-    if (row->shown) {
-        let_go(row->owner, row->shown);
-        row->shown = NULL;
+    if (row->place.shown) {
+        let_go(row->owner, row->place.shown);
+        row->place.shown = NULL;
     }
 }
 
@@ -192,8 +192,8 @@ static size_t fill_seats(const struct supervisor *s, struct seat *seats)
 {
     size_t n = 0;
     for (const struct row *row = row_first(s); row; row = row_after(row)) {
-        if (row->shown && seats) {
-            struct replica *r = row->shown;
+        if (row->place.shown && seats) {
+            struct replica *r = row->place.shown;
             seats[n].replica = r;
             seats[n].member = (struct lb_member){
                 .id = r->id,
@@ -202,7 +202,7 @@ static size_t fill_seats(const struct supervisor *s, struct seat *seats)
                 .weight = r->weight,
             };
         }
-        n += row->shown != NULL;
+        n += row->place.shown != NULL;
     }
     return n;
 }

@@ -57,8 +57,8 @@ static void set_unready(struct row *row)
 static bool needs_new_name(const struct row *row)
 {
     return row->owner->spawner_ops->can_start &&
-           row->owner->config->replicas.replacement == REPLACEMENT_EMERGENCY && row->shown &&
-           strcmp(row->shown->name, row->name) == 0;
+           row->owner->config->replicas.replacement == REPLACEMENT_EMERGENCY && row->place.shown &&
+           strcmp(row->place.shown->name, row->name) == 0;
 }
 
 /* False: not in this window; *wait_ms says when the next one opens. */
@@ -88,7 +88,7 @@ bool row_start(struct row *row, const char *why)
         char name[sizeof row->name];
         name_random(s, "emergency_", 2, name);
         log_info("replica \"%s\" stands in for \"%s\" in the place of \"%s\"", name, row->name,
-                 row->ring_name);
+                 row->place.ring_name);
         memcpy(row->name, name, sizeof row->name);
         keep_note(s);
     }
@@ -97,18 +97,18 @@ bool row_start(struct row *row, const char *why)
     rotation_drop_replica(row);
     row->misses = 0;
     row->refusals = 0;
-    row->starts++;
+    row->place.starts++;
     row->started_ns = clock_now_ns();
     row->was_ready = false;
     struct spawner_order order = {
         .name = row->name,
         .server_id = server_id,
-        .address = row->address,
-        .place = { .ring_name = row->ring_name,
-                   .id = row->id,
-                   .position = row->position,
-                   .ordinal = row->ordinal,
-                   .weight = row->weight },
+        .address = row->place.address,
+        .place = { .ring_name = row->place.ring_name,
+                   .id = row->place.id,
+                   .position = row->place.position,
+                   .ordinal = row->place.ordinal,
+                   .weight = row->place.weight },
         .tag = row,
     };
     row->spawned = s->spawner_ops->start(s->spawner, &order);
@@ -151,7 +151,7 @@ bool row_join(struct row *row, const char *why)
     atomic_store_explicit(&row->replica->refusal_told, false, memory_order_relaxed);
     row_warm_up(row);
     replica_set_ready(row->replica, true);
-    if (row->shown != row->replica) {
+    if (row->place.shown != row->replica) {
         rotation_join(row);
     }
     s->health_ops->set_pace(row->heartbeat, HEALTH_STEADY);
@@ -169,8 +169,8 @@ bool row_go_on(struct row *row, const char *why)
 bool row_forgive(struct row *row, const char *why)
 {
     (void)why;
-    row->deaths = 0;
-    row->ejections = 0;
+    row->place.deaths = 0;
+    row->place.ejections = 0;
     return true;
 }
 
@@ -295,7 +295,7 @@ static uint32_t choose_pause(struct row *row)
 {
     struct supervisor *s = row->owner;
     uint32_t min_ms = s->config->replicas.backoff_min_ms, max_ms = s->config->replicas.backoff_max_ms;
-    row->deaths++;
+    row->place.deaths++;
     if (follow_is_on(s)) {
         return 0; /* the pauses are the engine's: what starts now only waits for it */
     }
@@ -303,7 +303,8 @@ static uint32_t choose_pause(struct row *row)
         row->failed_starts++;
         return row_backoff_ms(row->failed_starts, min_ms, max_ms, &s->random);
     }
-    uint32_t pause = row_backoff_ms(row->deaths < 2 ? row->deaths : 2, min_ms, max_ms, &s->random);
+    uint32_t pause =
+        row_backoff_ms(row->place.deaths < 2 ? row->place.deaths : 2, min_ms, max_ms, &s->random);
     uint64_t lived_ms = (clock_now_ns() - row->started_ns) / CLOCK_NS_PER_MS;
     return lived_ms < pause ? pause - (uint32_t)lived_ms : 0;
 }
@@ -352,8 +353,8 @@ void row_free(struct row *row)
     change_forget_row(row);
     rotation_drop_replica(row);
     list_remove(&row->link);
-    free(row->address);
-    free(row->member_name);
+    free(row->place.address);
+    free(row->place.member_name);
     free(row->last_end);
     free(row);
 }
@@ -362,7 +363,7 @@ void row_free(struct row *row)
 
 void row_reweigh(struct row *row, uint32_t weight)
 {
-    row->weight = weight;
+    row->place.weight = weight;
     keep_note(row->owner);
     if (!row->replica) {
         return;
@@ -375,7 +376,7 @@ void row_reweigh(struct row *row, uint32_t weight)
     replica_copy_warmth(row->replica, old);
     replica_set_ready(row->replica, was_ready);
     replica_release(old);
-    if (row->shown) {
+    if (row->place.shown) {
         rotation_join(row);
     }
 }

@@ -40,7 +40,7 @@ static struct sums sum_up(const struct supervisor *s)
         if (!row->is_leaving) {
             sums.n++;
             sums.serving += supervisor_is_serving(row->state);
-            sums.in_flight += row->shown ? replica_in_flight(row->shown) : 0;
+            sums.in_flight += row->place.shown ? replica_in_flight(row->place.shown) : 0;
         }
     }
     return sums;

@@ -177,8 +177,8 @@ static void test_bounds_hold(void **state)
 static void load_all(struct bench *b, uint32_t each)
 {
     for (struct row *row = row_first(b->s); row; row = row_after(row)) {
-        if (row->shown) {
-            row->shown->live.in_flight = each;
+        if (row->place.shown) {
+            row->place.shown->live.in_flight = each;
         }
     }
 }

@@ -41,9 +41,9 @@ static void test_first_replicas(void **state)
         char id[8];
         snprintf(id, sizeof id, "%u", i + 1);
         assert_string_equal(row->spawned->server_id, id);
-        assert_string_equal(row->ring_name, row->name);
-        assert_int_equal(row->id, i + 1);
-        assert_int_equal(row->ordinal, i + 1);
+        assert_string_equal(row->place.ring_name, row->name);
+        assert_int_equal(row->place.id, i + 1);
+        assert_int_equal(row->place.ordinal, i + 1);
     }
     assert_string_equal(bench_rotation(&b), "");
     assert_int_equal(supervisor_wanted(b.s), 3);
@@ -118,17 +118,17 @@ static void test_stand_in_takes_the_place(void **state)
     bench_started(&b, row);
     bench_turn(&b);
     assert_string_equal(bench_rotation(&b), "Server 1,Server 2,Server 3"); /* the dead one keeps its place */
-    assert_ptr_equal(row->shown, dead);
+    assert_ptr_equal(row->place.shown, dead);
     assert_int_equal(b.n_changed, 1);
 
     bench_beat(&b, row, HEALTH_GOOD);
     bench_turn(&b);
     assert_int_equal(b.n_changed, 2);
     assert_string_equal(bench_rotation(&b), "Server 1,Server 2,Server 3");
-    assert_ptr_not_equal(row->shown, dead);
-    assert_string_equal(row->shown->name, row->name);
-    assert_string_equal(row->shown->ring_name, "Server 2");
-    assert_int_equal(row->shown->id, 2);
+    assert_ptr_not_equal(row->place.shown, dead);
+    assert_string_equal(row->place.shown->name, row->name);
+    assert_string_equal(row->place.shown->ring_name, "Server 2");
+    assert_int_equal(row->place.shown->id, 2);
     assert_ptr_equal(bench_row(&b, 1), row);
     assert_ptr_equal(supervisor_find(b.s, "2"), row->replica);
     assert_null(supervisor_find(b.s, "Server 2"));
@@ -156,7 +156,7 @@ static void test_stand_in_of_a_stand_in(void **state)
     assert_true(is_emergency(row->name, 2));
     assert_string_not_equal(row->name, first);
     assert_string_equal(bench_rotation(&b), "Server 1");
-    assert_int_equal(row->shown->id, 1);
+    assert_int_equal(row->place.shown->id, 1);
     bench_publish(&b);
     assert_int_equal(b.n_to_forget, 2);
     bench_forget(&b);
@@ -205,8 +205,8 @@ static void test_replacement_same(void **state)
     struct replica *dead = row->replica;
     bench_replace(&b, row);
     assert_string_equal(bench_names(&b), "Server 1,Server 2");
-    assert_string_equal(row->shown->ring_name, "Server 1");
-    assert_ptr_not_equal(row->shown, dead);
+    assert_string_equal(row->place.shown->ring_name, "Server 1");
+    assert_ptr_not_equal(row->place.shown, dead);
     bench_close(&b);
 }
 
@@ -344,7 +344,7 @@ static void test_an_impostor_never_joins(void **state)
     b.is_impostor = true;
     bench_beat(&b, row, HEALTH_GOOD);
     assert_int_equal(row->state, SUPERVISOR_STOPPING);
-    assert_null(row->shown);
+    assert_null(row->place.shown);
     b.is_impostor = false;
     bench_exited(&b, row);
     bench_timer(&b, row);
@@ -805,15 +805,15 @@ static void test_static_members_by_address(void **state)
     assert_string_equal(bench_names(&b), "Server 1,Server 2,Server 3,nine,Server 5");
     assert_int_equal(bench_named(&b, "Server 1")->state, SUPERVISOR_DRAINING);
     assert_ptr_equal(bench_named(&b, "Server 3")->replica, three);
-    assert_ptr_not_equal(bench_named(&b, "Server 2")->shown, two);
-    assert_int_equal(bench_named(&b, "Server 2")->shown->weight, 7);
+    assert_ptr_not_equal(bench_named(&b, "Server 2")->place.shown, two);
+    assert_int_equal(bench_named(&b, "Server 2")->place.shown->weight, 7);
     assert_int_equal(bench_named(&b, "Server 2")->state, SUPERVISOR_READY);
-    assert_true(replica_is_ready(bench_named(&b, "Server 2")->shown));
+    assert_true(replica_is_ready(bench_named(&b, "Server 2")->place.shown));
     bench_up(&b, bench_named(&b, "nine"));
-    assert_int_equal(bench_named(&b, "nine")->id, strategy_id_of_name("nine", 4));
+    assert_int_equal(bench_named(&b, "nine")->place.id, strategy_id_of_name("nine", 4));
     bench_up(&b, bench_named(&b, "Server 5"));
     assert_string_equal(bench_rotation(&b), "Server 2,Server 3,Server 5,nine");
-    assert_int_equal(bench_named(&b, "Server 5")->shown->weight, 2);
+    assert_int_equal(bench_named(&b, "Server 5")->place.shown->weight, 2);
     bench_publish(&b);
     assert_int_equal(b.n_to_forget, 2); /* the one that left, and the lighter two */
     bench_forget(&b);

@@ -132,7 +132,7 @@ static void test_stand_in_is_not_named_like_the_one_it_replaces(void **state)
     bench_exited(&b, row);
     bench_timer(&b, row);
     /* Two names are in use: of the dead one, still in the rotation, and of the next one. */
-    assert_string_not_equal(row->name, row->shown->name);
+    assert_string_not_equal(row->name, row->place.shown->name);
     for (int i = 0; i < 98; i++) {
         name_random(b.s, "emergency_", 2, name);
         assert_int_equal(strlen(name), strlen("emergency_") + 2);
@@ -149,20 +149,20 @@ static void test_ids(void **state)
     (void)state;
     bench_open(&b, DRIVER_PROCESS, 2);
     struct row *row = row_new(b.s, "7");
-    assert_int_equal(row->id, 7);
-    assert_int_equal(row->ordinal, 7);
+    assert_int_equal(row->place.id, 7);
+    assert_int_equal(row->place.ordinal, 7);
     row = row_new(b.s, "0");
-    assert_int_equal(row->id, 0);
-    assert_int_equal(row->ordinal, 0);
+    assert_int_equal(row->place.id, 0);
+    assert_int_equal(row->place.ordinal, 0);
     row = row_new(b.s, "5000000000");
-    assert_true(row->id == 5000000000u);
-    assert_int_equal(row->ordinal, 0);
+    assert_true(row->place.id == 5000000000u);
+    assert_int_equal(row->place.ordinal, 0);
     row = row_new(b.s, "S5");
-    assert_true(row->id == strategy_id_of_name("S5", 2));
-    assert_int_equal(row->ordinal, 0);
-    assert_string_equal(row->ring_name, "S5");
+    assert_true(row->place.id == strategy_id_of_name("S5", 2));
+    assert_int_equal(row->place.ordinal, 0);
+    assert_string_equal(row->place.ring_name, "S5");
     row = row_new(b.s, "Server 9");
-    assert_int_equal(row->id, 9);
+    assert_int_equal(row->place.id, 9);
 
     char name[REPLICA_NAME_MAX + 1];
     assert_int_equal(name_next_ordinal(b.s, name), 3);
@@ -183,9 +183,9 @@ static void test_name_of_a_dead_one_is_free_but_its_place_is_not(void **state)
     snprintf(stand_in, sizeof stand_in, "%s", bench_row(&b, 1)->name);
     assert_int_equal(bench_add(&b, "Server 2", 1, why, sizeof why), 0);
     struct row *row = bench_named(&b, "Server 2");
-    assert_string_equal(row->ring_name, "Server 2#2");
-    assert_int_equal(row->ordinal, 0);
-    assert_true(row->id == strategy_id_of_name("Server 2#2", 10));
+    assert_string_equal(row->place.ring_name, "Server 2#2");
+    assert_int_equal(row->place.ordinal, 0);
+    assert_true(row->place.id == strategy_id_of_name("Server 2#2", 10));
     assert_string_equal(row->spawned->server_id, "2");
     bench_up(&b, row);
     assert_string_equal(bench_rotation(&b), "Server 1,Server 2,Server 2#2");
@@ -194,7 +194,7 @@ static void test_name_of_a_dead_one_is_free_but_its_place_is_not(void **state)
     bench_replace(&b, row);
     assert_string_equal(bench_rotation(&b), "Server 1,Server 2,Server 2#2");
     assert_int_equal(bench_add(&b, "Server 2", 1, why, sizeof why), 0);
-    assert_string_equal(bench_named(&b, "Server 2")->ring_name, "Server 2#3");
+    assert_string_equal(bench_named(&b, "Server 2")->place.ring_name, "Server 2#3");
     bench_close(&b);
 }
 
@@ -336,8 +336,8 @@ static void test_same_name_again_while_the_first_one_leaves(void **state)
     bench_remove(&b, "1", 1, why, sizeof why);
     assert_int_equal(bench_add(&b, "Server 1", 1, why, sizeof why), 0);
     struct row *new = bench_row(&b, 1);
-    assert_string_equal(new->ring_name, "Server 1");
-    assert_int_equal(new->id, 1);
+    assert_string_equal(new->place.ring_name, "Server 1");
+    assert_int_equal(new->place.id, 1);
     bench_up(&b, new);
     assert_string_equal(bench_rotation(&b), "Server 1");
     bench_publish(&b);
@@ -423,7 +423,7 @@ static void test_exact_name_wins_over_the_number(void **state)
     struct row *four = row_new(b.s, "4");
     row_new(b.s, "Server 4"); /* its ordinal is taken */
     assert_ptr_equal(row_find(b.s, "4"), four);
-    assert_int_equal(bench_named(&b, "Server 4")->ordinal, 0);
+    assert_int_equal(bench_named(&b, "Server 4")->place.ordinal, 0);
     assert_int_equal(bench_remove(&b, "4", 1, why, sizeof why), 0);
     bench_publish(&b);
     assert_string_equal(b.names, "4");

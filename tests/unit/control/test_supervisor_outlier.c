@@ -95,7 +95,7 @@ static void test_the_time_grows(void **state)
     serve(row, 3, 0, 0, 1);
     bench_timer(&b, row);
     bench_timer(&b, row); /* well for long */
-    assert_int_equal(row->ejections, 0);
+    assert_int_equal(row->place.ejections, 0);
     bench_close(&b);
 }
 
@@ -256,10 +256,10 @@ static void test_weights_of_additions(void **state)
     b.n_weights = 3;
     /* "Server 1" exists: its weight is skipped with it; the third belongs to the first without a name */
     assert_int_equal(bench_add(&b, "Server 1,A", 4, why, sizeof why), 0);
-    assert_int_equal(bench_row(&b, 0)->weight, 1);
-    assert_int_equal(bench_named(&b, "A")->weight, 5);
-    assert_int_equal(bench_row(&b, 2)->weight, 3);
-    assert_int_equal(bench_row(&b, 3)->weight, 1);
+    assert_int_equal(bench_row(&b, 0)->place.weight, 1);
+    assert_int_equal(bench_named(&b, "A")->place.weight, 5);
+    assert_int_equal(bench_row(&b, 2)->place.weight, 3);
+    assert_int_equal(bench_row(&b, 3)->place.weight, 1);
     bench_close(&b);
 }
 
@@ -271,7 +271,7 @@ static void test_weights_of_the_configuration(void **state)
     (void)state;
     bench_open(&b, DRIVER_PROCESS, 3);
     bench_all_up(&b);
-    assert_int_equal(bench_row(&b, 1)->weight, 1);
+    assert_int_equal(bench_row(&b, 1)->place.weight, 1);
     b.weights[0] = 6;
     b.n_weights = 1;
     assert_int_equal(bench_add(&b, "Server 4", 1, why, sizeof why), 0);
@@ -280,18 +280,18 @@ static void test_weights_of_the_configuration(void **state)
     b.config.replicas.n_weights = 2;
     supervisor_apply(b.s, &b.config);
     bench_publish(&b);
-    assert_int_equal(bench_row(&b, 0)->weight, 2);
-    assert_int_equal(bench_row(&b, 1)->weight, 3);
-    assert_int_equal(bench_row(&b, 1)->shown->weight, 3);
-    assert_int_equal(bench_row(&b, 2)->weight, 1);
+    assert_int_equal(bench_row(&b, 0)->place.weight, 2);
+    assert_int_equal(bench_row(&b, 1)->place.weight, 3);
+    assert_int_equal(bench_row(&b, 1)->place.shown->weight, 3);
+    assert_int_equal(bench_row(&b, 2)->place.weight, 1);
     static uint32_t all[] = { 2, 9, 4, 8 };
     b.config.replicas.weights = all;
     b.config.replicas.n_weights = 4;
     supervisor_apply(b.s, &b.config);
-    assert_int_equal(bench_row(&b, 2)->weight, 4);
-    assert_int_equal(bench_row(&b, 3)->weight, 6); /* what /add said stays */
+    assert_int_equal(bench_row(&b, 2)->place.weight, 4);
+    assert_int_equal(bench_row(&b, 3)->place.weight, 6); /* what /add said stays */
     bench_replace(&b, bench_row(&b, 1));
-    assert_int_equal(bench_row(&b, 1)->weight, 9); /* a stand-in has the weight of its place */
+    assert_int_equal(bench_row(&b, 1)->place.weight, 9); /* a stand-in has the weight of its place */
     b.config.replicas.weights = NULL;
     b.config.replicas.n_weights = 0;
     bench_publish(&b);
