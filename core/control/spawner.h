@@ -31,10 +31,10 @@ struct spawner; /* one driver at work; each driver has its own */
 
 /* A replica's place in the ring and in /rep: drivers whose replicas outlive us keep it with them. */
 struct spawner_place {
-    const char *ring_name;
-    uint64_t id;       /* of the member */
-    uint64_t position; /* rises in the order of /rep */
-    uint32_t ordinal;  /* 0: none */
+    const char *ring_name; /* "": none, a spare; it may get one later, of which the driver is not told */
+    uint64_t id;           /* of the member */
+    uint64_t position;     /* rises in the order of /rep */
+    uint32_t ordinal;      /* 0: none */
     uint32_t weight;
 };
 

@@ -123,13 +123,19 @@ static size_t found_docker(struct spawner *s, const struct spawner_found **out)
     return s->n_found;
 }
 
+/* One that began as a spare may be in any place by now: labels cannot be changed. */
+static bool is_it(const struct docker_found *f, const struct spawned *one)
+{
+    return strcmp(f->name, one->name) == 0 && (!*f->ring_name || strcmp(f->ring_name, one->ring_name) == 0);
+}
+
 /* One that runs under that name, in that place, becomes the answer to the order. */
 static void claim(struct spawned *one)
 {
     struct spawner *s = one->owner;
     for (size_t i = 0; i < s->n_unclaimed; i++) {
         struct docker_found *f = &s->unclaimed[i];
-        if (strcmp(f->name, one->name) != 0 || strcmp(f->ring_name, one->ring_name) != 0) {
+        if (!is_it(f, one)) {
             continue;
         }
         memcpy(one->id, f->id, sizeof one->id);

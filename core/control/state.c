@@ -169,7 +169,7 @@ static json_t *render_replica(const struct routes *r, const struct supervisor_in
     const struct replica *replica = row->replica;
     json_t *out = json_object();
     put(out, "name", json_any_text(row->name));
-    put(out, "ring_name", json_any_text(row->ring_name));
+    put(out, "ring_name", *row->ring_name ? json_any_text(row->ring_name) : json_null());
     put(out, "state", json_string(supervisor_state_name(row->state)));
     put(out, "state_s", json_real((double)(clock_now_ns() - row->since_ns) / 1e9));
     put(out, "ready", json_boolean(replica && replica_is_ready(replica)));
@@ -189,10 +189,12 @@ static json_t *render_replica(const struct routes *r, const struct supervisor_in
     return out;
 }
 
-static json_t *render_replicas(const struct routes *r)
+typedef size_t (*list_fn)(const struct supervisor *s, struct supervisor_info **out);
+
+static json_t *render_replicas(const struct routes *r, list_fn list)
 {
     struct supervisor_info *rows;
-    size_t n = supervisor_list(r->supervisor, &rows);
+    size_t n = list(r->supervisor, &rows);
     json_t *out = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(out, render_replica(r, &rows[i]));
@@ -353,7 +355,8 @@ void state_show(struct call *call)
     put(out, "strategy", render_strategy(r));
     put(out, "refusal", *refusal ? json_any_text(refusal) : json_null());
     put(out, "largest_share_over_fair", render_largest_share(view->pools[0].table));
-    put(out, "replicas", render_replicas(r));
+    put(out, "replicas", render_replicas(r, supervisor_list));
+    put(out, "spares", render_replicas(r, supervisor_list_spares));
     put(out, "totals", render_totals(r));
     put(out, "per_worker", render_workers(r));
     put(out, "steps", render_steps(r));

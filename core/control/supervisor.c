@@ -36,6 +36,7 @@ static void settle(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
 
+    spare_settle(s);
     if (s->is_changed && !s->is_stopping) {
         s->is_changed = false;
         s->hooks.rotation_changed(s->hooks.ctx);
@@ -44,7 +45,7 @@ static void settle(evutil_socket_t fd, short what, void *arg)
     keep_settle(s);
     change_settle(s);
     free_rows(&s->gone);
-    if (s->is_stopping && !s->is_stopped && list_is_empty(&s->rows)) {
+    if (s->is_stopping && !s->is_stopped && list_is_empty(&s->rows) && list_is_empty(&s->spares)) {
         s->is_stopped = true;
         s->hooks.stopped(s->hooks.ctx); /* the last thing: s may be closed in there */
     }
@@ -118,6 +119,7 @@ struct supervisor *supervisor_open_with(const struct spawner_ops *spawner, const
     }
     config_retain(config);
     list_init(&s->rows);
+    list_init(&s->spares);
     list_init(&s->gone);
     list_init(&s->departed);
     list_init(&s->changes);
@@ -167,36 +169,51 @@ void supervisor_refused(struct supervisor *s, struct replica *replica)
 
 /* ------------------------------------------------------------------ looking */
 
-size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
+static struct supervisor_info describe(const struct row *row)
+{
+    const struct spawner_ops *ops = row->owner->spawner_ops;
+    struct spawner_figures figures = { 0 };
+    if (row->spawned && ops->figures) {
+        ops->figures(row->spawned, &figures);
+    }
+    return (struct supervisor_info){
+        .name = row->name,
+        .ring_name = row->place.ring_name,
+        .state = row->state,
+        .replica = row->replica,
+        .pid = row->pid,
+        .label = row->spawned && ops->label ? ops->label(row->spawned) : NULL,
+        .ordinal = row->place.ordinal,
+        .restarts = row->place.starts > 1 ? row->place.starts - 1 : 0,
+        .misses = row->misses,
+        .ejections = row->place.ejections,
+        .output_lines = figures.lines,
+        .output_dropped = figures.dropped,
+        .since_ns = row->since_ns,
+    };
+}
+
+static size_t list(const struct link *rows, struct supervisor_info **out)
 {
     size_t n = 0, i = 0;
-    for (struct row *row = row_first(s); row; row = row_after(row)) {
-        n += row->link.next != NULL;
+    for (const struct link *at = rows->next; at != rows; at = at->next) {
+        n++;
     }
-    struct supervisor_info *list = mem_zero(n + 1, sizeof *list);
-    for (struct row *row = row_first(s); row; row = row_after(row)) {
-        struct spawner_figures figures = { 0 };
-        if (row->spawned && s->spawner_ops->figures) {
-            s->spawner_ops->figures(row->spawned, &figures);
-        }
-        list[i++] = (struct supervisor_info){
-            .name = row->name,
-            .ring_name = row->place.ring_name,
-            .state = row->state,
-            .replica = row->replica,
-            .pid = row->pid,
-            .label = row->spawned && s->spawner_ops->label ? s->spawner_ops->label(row->spawned) : NULL,
-            .ordinal = row->place.ordinal,
-            .restarts = row->place.starts > 1 ? row->place.starts - 1 : 0,
-            .misses = row->misses,
-            .ejections = row->place.ejections,
-            .output_lines = figures.lines,
-            .output_dropped = figures.dropped,
-            .since_ns = row->since_ns,
-        };
+    *out = mem_zero(n + 1, sizeof **out);
+    for (const struct link *at = rows->next; at != rows; at = at->next) {
+        (*out)[i++] = describe(LIST_OWNER(at, struct row, link));
     }
-    *out = list;
     return n;
+}
+
+size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out)
+{
+    return list(&s->rows, out);
+}
+
+size_t supervisor_list_spares(const struct supervisor *s, struct supervisor_info **out)
+{
+    return list(&s->spares, out);
 }
 
 const struct replica *supervisor_find(const struct supervisor *s, const char *name)
@@ -243,6 +260,20 @@ static void kill_row(struct row *row)
     }
 }
 
+static void leave(struct link *rows, bool at_once)
+{
+    struct link *next;
+    for (struct link *at = rows->next; at != rows; at = next) {
+        struct row *row = LIST_OWNER(at, struct row, link);
+        next = at->next; /* a row that is GONE at once moves to another list */
+        if (at_once) {
+            kill_row(row);
+        } else {
+            stop_row(row);
+        }
+    }
+}
+
 void supervisor_stop(struct supervisor *s)
 {
     bool is_second = s->is_stopping;
@@ -250,15 +281,8 @@ void supervisor_stop(struct supervisor *s)
     if (!is_second && s->spawner_ops->leave) {
         s->spawner_ops->leave(s->spawner);
     }
-    struct row *next;
-    for (struct row *row = row_first(s); row; row = next) {
-        next = row_after(row); /* a row that is GONE at once moves to another list */
-        if (is_second) {
-            kill_row(row);
-        } else {
-            stop_row(row);
-        }
-    }
+    leave(&s->rows, is_second);
+    leave(&s->spares, is_second);
     supervisor_settle_later(s);
 }
 
@@ -268,6 +292,7 @@ void supervisor_close(struct supervisor *s)
         membership_file_listen(s->file, NULL, NULL);
     }
     free_rows(&s->rows);
+    free_rows(&s->spares);
     free_rows(&s->gone);
     change_close(s);
     members_close(s);

@@ -31,6 +31,7 @@ struct supervisor;
 #define SUPERVISOR_STATES(STATE)                                                          \
     STATE(STARTING, "started, no good heartbeat yet")                                     \
     STATE(READY, "in rotation")                                                           \
+    STATE(SPARE, "ready, in no rotation: it fills the place of one that dies")            \
     STATE(SUSPECT, "out of rotation after misses, perhaps only busy")                     \
     STATE(EJECTED, "out of rotation for a while: its answers are not as the others' are") \
     STATE(TRIAL, "in rotation with few requests: the next failure ejects it again")       \
@@ -51,6 +52,7 @@ struct supervisor;
     EVENT(EXITED, "it exited, or could not be started")                \
     EVENT(TIMER, "the row's timer ran out")                            \
     EVENT(DRAINED, "no worker uses it any more")                       \
+    EVENT(PLACED, "a spare was given the place of a dead one")         \
     EVENT(WANT_LESS, "it is to be removed")
 
 enum supervisor_state {
@@ -158,6 +160,9 @@ struct supervisor_info {
 /* All rows, in the order of /rep: oldest first, a stand-in in the place of the dead one. *out is malloced;
  * free it. */
 size_t supervisor_list(const struct supervisor *s, struct supervisor_info **out);
+
+/* The spares: they have no ring name. */
+size_t supervisor_list_spares(const struct supervisor *s, struct supervisor_info **out);
 
 /* By exact name, else a bare number by ordinal. NULL: nobody. */
 const struct replica *supervisor_find(const struct supervisor *s, const char *name);

@@ -57,17 +57,23 @@ uint32_t row_configured_weight(const struct row *row)
     return is_named ? config->replicas.weights[row->place.ordinal - 1] : 1;
 }
 
-struct row *row_new(struct supervisor *s, const char *name)
+struct row *row_make(struct supervisor *s, const char *name)
 {
     struct row *row = mem_zero(1, sizeof *row);
     row->owner = s;
     row->state = SUPERVISOR_BACKOFF;
     row->since_ns = clock_now_ns();
-    row->place.position = ++s->positions;
     snprintf(row->name, sizeof row->name, "%s", name);
+    evtimer_assign(&row->timer, s->base, row_on_timer, row);
+    return row;
+}
+
+struct row *row_new(struct supervisor *s, const char *name)
+{
+    struct row *row = row_make(s, name);
+    row->place.position = ++s->positions;
     name_identify(row);
     row->place.weight = row_configured_weight(row);
-    evtimer_assign(&row->timer, s->base, row_on_timer, row);
     list_push_back(&s->rows, &row->link);
     keep_note(s);
     return row;
@@ -103,6 +109,9 @@ static void adopt(struct supervisor *s)
     size_t n = s->spawner_ops->found ? s->spawner_ops->found(s->spawner, &found) : 0;
     struct row **rows = mem_zero(n + 1, sizeof(struct row *));
     for (size_t i = 0; i < n; i++) {
+        if (!*found[i].place.ring_name) {
+            continue; /* a spare */
+        }
         if (row_named(s, found[i].name) || change_count_living(s) >= s->config->replicas.max) {
             log_warn("replica \"%s\" runs already, but there is no place for it", found[i].name);
             continue;
@@ -190,11 +199,15 @@ void change_first_rows(struct supervisor *s)
         members_listed(s, NULL);
     } else if (is_restored) {
         rename_found(s);
+        spare_adopt(s);
         start_restored(s, count);
+        spare_start(s);
     } else {
+        spare_adopt(s);
         adopt(s);
         uint32_t living = change_count_living(s), wanted = s->config->replicas.count;
         grow(s, wanted > living ? wanted - living : 0, "wanted");
+        spare_start(s);
     }
 }
 
@@ -219,6 +232,7 @@ void change_apply(struct supervisor *s, const struct config *old)
         return;
     }
     follow_weights(s);
+    supervisor_settle_later(s); /* another number of spares */
     if (s->config->replicas.count == old->replicas.count) {
         return;
     }
@@ -317,7 +331,7 @@ static size_t sort_names(struct supervisor *s, struct change *c, const struct wi
     size_t n_names = w->n_names;
     size_t n_skipped = 0;
     for (size_t i = 0; i < n_names; i++) {
-        bool exists = row_find(s, names[i]) != NULL;
+        bool exists = row_find(s, names[i]) || spare_named(s, names[i]);
         for (size_t k = 0; k < c->n && !exists; k++) {
             exists = strcmp(c->names[k], names[i]) == 0;
         }
@@ -588,15 +602,20 @@ void change_settle(struct supervisor *s)
     follow_settle(s);
 }
 
+void change_replace_row(const struct row *old, struct row *by)
+{
+    for (struct link *at = old->owner->changes.next; at != &old->owner->changes; at = at->next) {
+        struct change *c = LIST_OWNER(at, struct change, link);
+        for (size_t i = 0; i < c->n; i++) {
+            c->rows[i] = c->rows[i] == old ? by : c->rows[i];
+        }
+    }
+}
+
 void change_forget_row(struct row *row)
 {
     follow_forget_row(row);
-    for (struct link *at = row->owner->changes.next; at != &row->owner->changes; at = at->next) {
-        struct change *c = LIST_OWNER(at, struct change, link);
-        for (size_t i = 0; i < c->n; i++) {
-            c->rows[i] = c->rows[i] == row ? NULL : c->rows[i];
-        }
-    }
+    change_replace_row(row, NULL);
 }
 
 void change_close(struct supervisor *s)

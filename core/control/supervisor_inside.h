@@ -12,17 +12,18 @@
  *     supervisor_scale.c     autoscaling: as many as the load wants
  *     supervisor_rotation.c  who is in the rotation, who has left it, index numbers
  *     supervisor_change.c    /add, /rm and changes of the configuration: which rows come and go
+ *     supervisor_spare.c     spares: rows without a place, until one dies
  *     supervisor_members.c   rows for replicas that somebody else runs: listed, or found
  *     supervisor_follow.c    the same where an engine decides who there is
  *     supervisor_keep.c      what is written down of the rows, and how they come back
  *     supervisor_name.c      names, ordinals, ring names, ids
  *
- * A row is a place: it keeps its position in /rep, its ring name, id, ordinal and weight as long as it is
- * wanted, whatever becomes of the replicas that fill it one after the other. Each of these is a struct
- * replica of its own:
+ * A row is what fills a place: it is started again and again, and keeps its position in /rep, its ring name, id, ordinal and
+ * weight as long as it is wanted, unless a spare comes in for it. Each of those that it starts one after the other is a
+ * struct replica of its own:
  *
  *     row.replica   the one that is being started, runs or has just died
- *     row.shown     the one in the rotation, from the moment it was READY until its stand-in is
+ *     place.shown   the one in the rotation, from the moment it was READY until its stand-in is
  *     departed      one that is in the rotation no more, until every worker has forgotten it
  */
 #ifndef CONTROL_SUPERVISOR_INSIDE_H
@@ -58,6 +59,7 @@ struct supervisor {
     struct health *health;
 
     struct link rows;     /* row.link, in the order of /rep */
+    struct link spares;   /* row.link, without a place; supervisor_spare.c */
     struct link gone;     /* row.link, GONE: freed in the next settling */
     struct link departed; /* departed.link, in the order in which they left */
     struct link asked;    /* asked.link; supervisor_follow.c */
@@ -181,7 +183,9 @@ void row_event(struct row *row, enum supervisor_event event, const char *why);
 bool row_start(struct row *row,
                const char *why); /* orders the next one's start. No: too many starts at once; later */
 bool row_watch(struct row *row, const char *why); /* it has an address: heartbeats begin */
-bool row_join(struct row *row, const char *why);  /* ready; in the rotation, in the place of the former one */
+bool row_join(
+    struct row *row,
+    const char *why); /* ready; in the rotation, in the place of the former one. No: it is a spare */
 bool row_go_on(struct row *row, const char *why); /* a good heartbeat of a READY one: misses are forgotten */
 bool row_forgive(struct row *row, const char *why); /* it was READY for long enough: deaths are forgotten */
 bool row_suspend(struct row *row, const char *why); /* not ready */
@@ -261,6 +265,8 @@ void rotation_drop_replica(struct row *row);
 
 /* ------------------------------------------------------------------ supervisor_change.c */
 
+/* A row in no list and without a place, in BACKOFF. */
+struct row *row_make(struct supervisor *s, const char *name);
 /* A new row at the end of the order, in BACKOFF; started by the caller with ON_TIMER. name must be free. */
 struct row *row_new(struct supervisor *s, const char *name);
 /* The weight that the configuration gives to its number. */
@@ -270,6 +276,8 @@ void change_first_rows(struct supervisor *s);
 void change_apply(struct supervisor *s, const struct config *old);
 /* Answers those that are finished; all of them when the supervisor is stopping. */
 void change_settle(struct supervisor *s);
+/* The place of a row has gone to another one: who waits for it waits for that one. */
+void change_replace_row(const struct row *old, struct row *by);
 /* The row is being freed. */
 void change_forget_row(struct row *row);
 /* Frees what was never answered. */
@@ -277,6 +285,22 @@ void change_close(struct supervisor *s);
 /* So many are wanted from now on: new ones get the lowest free numbers, the newest leave. */
 void change_scale(struct supervisor *s, uint32_t wanted);
 uint32_t change_count_living(const struct supervisor *s);
+
+/* ------------------------------------------------------------------ supervisor_spare.c */
+
+/* Has it no place? */
+bool spare_is(const struct row *row);
+/* The spare that is not leaving and is called so; NULL: none. */
+struct row *spare_named(const struct supervisor *s, const char *name);
+/* Rows for those spares that ran before us, none started: before any other start. */
+void spare_adopt(struct supervisor *s);
+/* As many as are wanted are started. */
+void spare_start(struct supervisor *s);
+/* A spare takes over the place of a row whose replica is dead; it joins the rotation in the next settling, and the row is a
+ * spare from now on. False: there is none, or it has no place to fill. */
+bool spare_fill(struct row *dead);
+/* As many as are wanted; places of those that are being stopped are filled, and spares with a place join. */
+void spare_settle(struct supervisor *s);
 
 /* ------------------------------------------------------------------ supervisor_members.c */
 

@@ -142,6 +142,9 @@ static bool random_of_width(struct supervisor *s, const char *prefix, unsigned d
             mark_taken(taken, row->place.shown->name, prefix, digits);
         }
     }
+    for (struct link *at = s->spares.next; at != &s->spares; at = at->next) {
+        mark_taken(taken, LIST_OWNER(at, struct row, link)->name, prefix, digits);
+    }
     size_t n_free = 0;
     for (size_t i = 0; i < count; i++) {
         n_free += !taken[i];

@@ -56,9 +56,25 @@ static void set_unready(struct row *row)
 /* One that was in the rotation under its name gets a stand-in; one that never was just tries again. */
 static bool needs_new_name(const struct row *row)
 {
-    return row->owner->spawner_ops->can_start &&
-           row->owner->config->replicas.replacement == REPLACEMENT_EMERGENCY && row->place.shown &&
-           strcmp(row->place.shown->name, row->name) == 0;
+    const struct supervisor *s = row->owner;
+    bool is_known = row->place.shown && strcmp(row->place.shown->name, row->name) == 0;
+    return row->is_worn || (s->spawner_ops->can_start && is_known &&
+                            s->config->replicas.replacement == REPLACEMENT_EMERGENCY);
+}
+
+static void take_new_name(struct row *row)
+{
+    char name[sizeof row->name];
+    name_random(row->owner, "emergency_", 2, name);
+    if (spare_is(row)) {
+        log_info("replica \"%s\" comes up as a spare, after \"%s\"", name, row->name);
+    } else {
+        log_info("replica \"%s\" stands in for \"%s\" in the place of \"%s\"", name, row->name,
+                 row->place.ring_name);
+        keep_note(row->owner);
+    }
+    memcpy(row->name, name, sizeof row->name);
+    row->is_worn = false;
 }
 
 /* False: not in this window; *wait_ms says when the next one opens. */
@@ -80,17 +96,13 @@ bool row_start(struct row *row, const char *why)
     uint32_t wait_ms;
     (void)why;
 
+    spare_fill(row); /* then it is this row that comes up as a spare */
     if (!may_start(s, &wait_ms)) {
         row_arm(row, wait_ms);
         return false;
     }
     if (needs_new_name(row)) {
-        char name[sizeof row->name];
-        name_random(s, "emergency_", 2, name);
-        log_info("replica \"%s\" stands in for \"%s\" in the place of \"%s\"", name, row->name,
-                 row->place.ring_name);
-        memcpy(row->name, name, sizeof row->name);
-        keep_note(s);
+        take_new_name(row);
     }
     char server_id[sizeof row->name];
     name_of_server(s->config->replicas.name, row->name, server_id);
@@ -149,13 +161,17 @@ bool row_join(struct row *row, const char *why)
     row->failed_starts = 0;
     row->was_ready = true;
     atomic_store_explicit(&row->replica->refusal_told, false, memory_order_relaxed);
+    s->health_ops->set_pace(row->heartbeat, HEALTH_STEADY);
+    row_arm(row, s->config->replicas.backoff_reset_ms);
+    if (spare_is(row)) {
+        supervisor_settle_later(s); /* a place may be waiting for it */
+        return false;
+    }
     row_warm_up(row);
     replica_set_ready(row->replica, true);
     if (row->place.shown != row->replica) {
         rotation_join(row);
     }
-    s->health_ops->set_pace(row->heartbeat, HEALTH_STEADY);
-    row_arm(row, s->config->replicas.backoff_reset_ms);
     return true;
 }
 
@@ -202,6 +218,7 @@ bool row_confirm(struct row *row, const char *why)
 bool row_replace(struct row *row, const char *why)
 {
     if (row->owner->spawner_ops->can_start) {
+        supervisor_settle_later(row->owner); /* a spare need not wait until it has gone */
         return row_stop(row, why);
     }
     return !row_suspend(row, why);

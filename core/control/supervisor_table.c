@@ -13,6 +13,7 @@
  *            started  good   unready  dead       refused     impostor   exited        timer      drained   want less
  *   STARTING  watch    READY  -        -          -           STOPPING*  BACKOFF       STOPPING*  -         STOPPING
  *   READY     -        go on  SUSPECT  STOPPING*  SUSPECT     STOPPING*  BACKOFF       forgive    -         DRAINING
+ *   SPARE     -        go on  SUSPECT  STOPPING*  SUSPECT     -          BACKOFF       forgive    -         STOPPING
  *   SUSPECT   -        READY  -        STOPPING*  STOPPING*+  STOPPING*  BACKOFF       -          -         DRAINING
  *   EJECTED   -        go on  -        STOPPING*  STOPPING*+  -          BACKOFF       TRIAL      -         DRAINING
  *   TRIAL     -        go on  SUSPECT  STOPPING*  SUSPECT     -          BACKOFF       READY      -         DRAINING
@@ -21,6 +22,7 @@
  *   BACKOFF   -        -      -        -          -           -          -             STARTING   -         GONE
  *
  *   Small letters: stays. * with a driver that can start replicas, else SUSPECT until a heartbeat is good.
+ *   A spare goes to SPARE where others go to READY, and from there to READY when it is PLACED.
  *   An OUTLIER goes from READY and from TRIAL to EJECTED; elsewhere it says nothing new.
  *   + at the second one; the first asks for a heartbeat at once.
  */
@@ -37,7 +39,7 @@
 static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] = {
     ROW(STARTING) = {
         ON(STARTED)      = GO(watch, STARTING),
-        ON(HEARTBEAT_OK) = GO(join, READY),
+        ON(HEARTBEAT_OK) = ASK(join, READY, SPARE),
         ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(TIMER)        = ASK(replace, STOPPING, SUSPECT),
@@ -54,8 +56,18 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(TIMER)        = GO(forgive, READY),
         ON(WANT_LESS)    = GO(drain, DRAINING),
     },
+    ROW(SPARE) = {
+        ON(HEARTBEAT_OK) = GO(go_on, SPARE),
+        ON(UNREADY)      = GO(suspend, SUSPECT),
+        ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
+        ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(EXITED)       = GO(bury, BACKOFF),
+        ON(TIMER)        = GO(forgive, SPARE),
+        ON(PLACED)       = ASK(join, READY, SPARE),
+        ON(WANT_LESS)    = GO(stop, STOPPING),
+    },
     ROW(SUSPECT) = {
-        ON(HEARTBEAT_OK) = GO(join, READY),
+        ON(HEARTBEAT_OK) = ASK(join, READY, SPARE),
         ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
         ON(REFUSED)      = ASK(confirm, STOPPING, SUSPECT),
         ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
@@ -111,6 +123,7 @@ static const char *const event_kinds[SUPERVISOR_STATE_COUNT] = {
     [SUPERVISOR_STARTING] = "starting", [SUPERVISOR_READY] = "ready",       [SUPERVISOR_SUSPECT] = "suspect",
     [SUPERVISOR_DRAINING] = "draining", [SUPERVISOR_STOPPING] = "stopping", [SUPERVISOR_BACKOFF] = "backoff",
     [SUPERVISOR_GONE] = "gone",         [SUPERVISOR_EJECTED] = "ejected",   [SUPERVISOR_TRIAL] = "trial",
+    [SUPERVISOR_SPARE] = "spare",
 };
 
 /* The only place where a row changes its state. */

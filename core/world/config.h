@@ -111,7 +111,7 @@ struct config {
 
     struct {
         enum config_driver driver;
-        uint32_t count, max;
+        uint32_t count, max, spares;
         char *name; /* "Server {n}" */
         enum config_replacement replacement;
         uint32_t add_timeout_ms, stop_timeout_ms, drain_timeout_ms;

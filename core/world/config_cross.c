@@ -144,6 +144,7 @@ static const struct {
     const char *less, *more;
 } pairs[] = {
     { "replicas.count", "replicas.max" },
+    { "replicas.spares", "replicas.max" },
     { "replicas.backoff_min_ms", "replicas.backoff_max_ms" },
     { "replicas.dns.min_ttl_ms", "replicas.dns.max_ttl_ms" },
     { "outlier.eject_ms", "outlier.eject_max_ms" },
@@ -284,6 +285,24 @@ static void check_swarm(const struct config_reader *r)
     }
 }
 
+static void check_spares(const struct config_reader *r)
+{
+    enum config_driver driver = r->config->replicas.driver;
+    if (r->config->replicas.spares == 0 || is_bad(r, "replicas.spares")) {
+        return;
+    }
+    struct place place = config_place_of(r, "replicas.spares");
+    if (driver != DRIVER_PROCESS && driver != DRIVER_DOCKER) {
+        problem_add(r->problems, place, "leave it out",
+                    "replicas.spares: only the drivers \"process\" and \"docker\" start replicas");
+    } else if (r->config->replicas.replacement == REPLACEMENT_SAME) {
+        problem_add(
+            r->problems, place, "write replacement = \"emergency\"",
+            "replicas.spares: a spare runs before it is known whom it replaces, so it cannot have the name of the "
+            "dead one (replicas.replacement = \"same\")");
+    }
+}
+
 static bool is_scaling(const struct config_reader *r)
 {
     return r->config->replicas.scale.target_inflight > 0 && !is_bad(r, "replicas.scale.target_inflight");
@@ -316,6 +335,7 @@ static void check_ports(const struct config_reader *r)
 {
     uint32_t base = r->config->replicas.process.base_port, count = r->config->replicas.count;
     count = is_scaling(r) && r->config->replicas.scale.max > count ? r->config->replicas.scale.max : count;
+    count += r->config->replicas.spares;
     bool bad = is_bad(r, "replicas.process.base_port") || is_bad(r, "replicas.count");
     if (r->config->replicas.driver == DRIVER_PROCESS && !bad && base + count > 65536) {
         const char *written =
@@ -336,4 +356,5 @@ void config_check_pairs(const struct config_reader *r)
     check_scale(r);
     check_dns(r);
     check_swarm(r);
+    check_spares(r);
 }

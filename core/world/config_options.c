@@ -160,6 +160,10 @@ const struct config_option config_options[] = {
       .help = "Replicas to run. The driver static runs those it is given." },
     { INTEGER(replicas.max, 1, REPLICAS_MAX, "4096"), .with = "replicas.driver",
       .help = "More than this many there will never be." },
+    { INTEGER(replicas.spares, 0, REPLICAS_MAX, "0"), .with = "replicas.driver",
+      .help =
+          "Replicas that run beyond count, in no rotation: one takes over the place of one that dies, or hangs, as soon "
+          "as that is known. With the drivers process and docker." },
     { TEXT(replicas.name, config_text_type, 1, 63, "\"Server {n}\""), .check = config_check_name_pattern,
       .help = "What replicas are called; {n} is 1, 2, 3 …" },
     { WORD(replicas.replacement, replacements, "\"emergency\""),

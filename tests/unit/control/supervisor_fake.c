@@ -259,6 +259,10 @@ static void stop_all(struct bench *b)
         next = at->next;
         bench_exited(b, LIST_OWNER(at, struct row, link));
     }
+    for (struct link *at = b->s->spares.next; at != &b->s->spares; at = next) {
+        next = at->next;
+        bench_exited(b, LIST_OWNER(at, struct row, link));
+    }
     bench_turn(b);
 }
 
@@ -345,6 +349,30 @@ void bench_up(struct bench *b, struct row *row)
     bench_started(b, row);
     bench_beat(b, row, HEALTH_GOOD);
     assert_int_equal(row->state, SUPERVISOR_READY);
+}
+
+struct row *bench_spare(struct bench *b, size_t position)
+{
+    struct link *at = b->s->spares.next;
+    while (position-- > 0 && at != &b->s->spares) {
+        at = at->next;
+    }
+    return at == &b->s->spares ? NULL : LIST_OWNER(at, struct row, link);
+}
+
+void bench_spare_up(struct bench *b, struct row *row)
+{
+    bench_started(b, row);
+    bench_beat(b, row, HEALTH_GOOD);
+    assert_int_equal(row->state, SUPERVISOR_SPARE);
+    bench_turn(b);
+}
+
+void bench_want_spares(struct bench *b, uint32_t n)
+{
+    b->config.replicas.spares = n;
+    supervisor_apply(b->s, &b->config);
+    bench_turn(b);
 }
 
 void bench_all_up(struct bench *b)

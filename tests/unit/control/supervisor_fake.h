@@ -79,6 +79,10 @@ void bench_beat(struct bench *b, struct row *row, enum health_result result);
 void bench_timer(struct bench *b, struct row *row);
 /* started and a good heartbeat. */
 void bench_up(struct bench *b, struct row *row);
+/* The spare at that position, NULL: none; started and a good heartbeat; so many are wanted from now on. */
+struct row *bench_spare(struct bench *b, size_t position);
+void bench_spare_up(struct bench *b, struct row *row);
+void bench_want_spares(struct bench *b, uint32_t n);
 /* All rows up, published and nothing left to forget. */
 void bench_all_up(struct bench *b);
 /* exited, back-off over, stand-in up. */

@@ -94,6 +94,15 @@ size_t supervisor_list(const struct supervisor *sup, struct supervisor_info **ou
     return n_rows;
 }
 
+size_t supervisor_list_spares(const struct supervisor *sup, struct supervisor_info **out)
+{
+    static const struct supervisor_info spare = { .name = "emergency_12", .ring_name = "" };
+    (void)sup;
+    *out = malloc(sizeof spare);
+    **out = spare;
+    return 1;
+}
+
 bool supervisor_is_following(const struct supervisor *sup)
 {
     (void)sup;
@@ -569,6 +578,10 @@ static void test_state(void **state)
     assert_int_equal(json_string_length(json_object_get(json_object_get(strategy, "table"), "digest")), 16);
     assert_int_equal(json_array_size(json_object_get(seen, "replicas")), 3);
     check_replica(json_array_get(json_object_get(seen, "replicas"), 0));
+    const json_t *spare = json_array_get(json_object_get(seen, "spares"), 0);
+    assert_string_equal(json_string_value(json_object_get(spare, "name")), "emergency_12");
+    assert_true(json_is_null(json_object_get(spare, "ring_name")));
+    assert_int_equal(json_array_size(json_object_get(seen, "spares")), 1);
     assert_int_equal(integer_at(json_object_get(seen, "totals"), "requests"), 30);
     assert_int_equal(integer_at(json_array_get(json_object_get(seen, "per_worker"), 2), "requests"), 20);
     json_t *step = json_array_get(json_object_get(seen, "steps"), 0);
