@@ -102,29 +102,60 @@ static void shrink(struct supervisor *s, uint32_t by, const char *why)
     }
 }
 
-/* A row for each replica that runs already, in the place that it had; then those that are missing. */
+/* One that began as a spare does not say where it is by now. */
+static bool was_spare(const struct spawner_found *f)
+{
+    return !*f->place.ring_name;
+}
+
+/* A row in the place that its replica had; NULL: there is no room for it. */
+static struct row *adopt_one(struct supervisor *s, const struct spawner_found *f)
+{
+    if (row_named(s, f->name) || change_count_living(s) >= s->config->replicas.max) {
+        log_warn("replica \"%s\" runs already, but there is no place for it", f->name);
+        return NULL;
+    }
+    struct row *row = row_new(s, f->name);
+    snprintf(row->place.ring_name, sizeof row->place.ring_name, "%s", f->place.ring_name);
+    if (f->place.id) { /* one that was made by hand need not say it: then its name does */
+        row->place.id = f->place.id;
+        row->place.ordinal = f->place.ordinal;
+    }
+    row->place.is_weighted = row->place.weight != f->place.weight;
+    row->place.weight = f->place.weight;
+    return row;
+}
+
+/* More spares run than are wanted, and places are missing: some of them were in those. Which one in which, nobody knows. */
+static void adopt_strays(struct supervisor *s, const struct spawner_found *found, size_t n, struct row **rows)
+{
+    size_t n_spares = 0;
+    for (size_t i = 0; i < n; i++) {
+        n_spares += was_spare(&found[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool is_missing = change_count_living(s) < s->config->replicas.count;
+        if (was_spare(&found[i]) && n_spares > s->config->replicas.spares && is_missing) {
+            char place[REPLICA_NAME_MAX + 1];
+            name_next_ordinal(s, place);
+            rows[i] = row_new(s, place);
+            snprintf(rows[i]->name, sizeof rows[i]->name, "%s", found[i].name);
+            n_spares--;
+        }
+    }
+}
+
+/* A row for each replica that runs already; then spares for those that are left. */
 static void adopt(struct supervisor *s)
 {
     const struct spawner_found *found = NULL;
     size_t n = s->spawner_ops->found ? s->spawner_ops->found(s->spawner, &found) : 0;
     struct row **rows = mem_zero(n + 1, sizeof(struct row *));
     for (size_t i = 0; i < n; i++) {
-        if (!*found[i].place.ring_name) {
-            continue; /* a spare */
-        }
-        if (row_named(s, found[i].name) || change_count_living(s) >= s->config->replicas.max) {
-            log_warn("replica \"%s\" runs already, but there is no place for it", found[i].name);
-            continue;
-        }
-        rows[i] = row_new(s, found[i].name);
-        snprintf(rows[i]->place.ring_name, sizeof rows[i]->place.ring_name, "%s", found[i].place.ring_name);
-        if (found[i].place.id) { /* one that was made by hand need not say it: then its name does */
-            rows[i]->place.id = found[i].place.id;
-            rows[i]->place.ordinal = found[i].place.ordinal;
-        }
-        rows[i]->place.is_weighted = rows[i]->place.weight != found[i].place.weight;
-        rows[i]->place.weight = found[i].place.weight;
+        rows[i] = was_spare(&found[i]) ? NULL : adopt_one(s, &found[i]);
     }
+    adopt_strays(s, found, n, rows);
+    spare_adopt(s);
     for (size_t i = 0; i < n; i++) { /* what was found is valid until the first start */
         if (rows[i]) {
             row_event(rows[i], ON_TIMER, "runs already");
@@ -203,7 +234,6 @@ void change_first_rows(struct supervisor *s)
         start_restored(s, count);
         spare_start(s);
     } else {
-        spare_adopt(s);
         adopt(s);
         uint32_t living = change_count_living(s), wanted = s->config->replicas.count;
         grow(s, wanted > living ? wanted - living : 0, "wanted");

@@ -110,8 +110,10 @@ class OnHost(Ringmaster):
         return self.engine.inspect(self.replicas()[name]["container"])["State"]["Pid"]
 
     def settled(self, n=3, within=60):
-        """Waits until n serve and nothing of the dead is left; returns their names."""
+        """Waits until n serve, all spares are ready and nothing of the dead is left; returns the names of those n."""
         def look():
-            names = self.rep()
-            return names if len(names) == n and sorted(self.engine.containers()) == sorted(names) else None
+            names, spares = self.rep(), self.state()["spares"]
+            is_whole = len(names) == n and all(spare["state"] == "SPARE" for spare in spares)
+            known = names + [spare["name"] for spare in spares]
+            return names if is_whole and sorted(self.engine.containers()) == sorted(known) else None
         return until(look, within, f"{n} replicas and no other containers")

@@ -81,6 +81,32 @@ def test_adopts(mine):
     stop(mine)
 
 
+def test_a_spare_takes_over_and_is_adopted(mine):
+    """Nothing but the containers themselves tells the next balancer who was a spare."""
+    mine.start()
+    assert mine.reload({"replicas": {"spares": 1}}).status == 200
+    mine.settled()
+    before = mine.engine.containers()
+    [spare] = [row["name"] for row in mine.state()["spares"]]
+    with KeepAlive(mine.port) as clients:
+        os.kill(mine.pid_of("Server 2"), signal.SIGKILL)
+        until(lambda: mine.rep() == ["Server 1", spare, "Server 3"], within=30, what="the spare in its place")
+    clients.check()
+    mine.settled()
+    row = mine.replicas()[spare]
+    assert (row["ring_name"], row["ordinal"], row["restarts"]) == ("Server 2", 2, 1)
+
+    after = mine.engine.containers()
+    assert after[spare] == before[spare] and len(after) == 4
+    mine.process.kill()
+    mine.process.wait()
+    mine.start()
+    mine.settled()
+    assert mine.engine.containers() == after
+    assert sorted(row["ring_name"] for row in mine.state()["replicas"]) == ["Server 1", "Server 2", "Server 3"]
+    stop(mine)
+
+
 def test_an_engine_that_comes_back(mine):
     """Killed, with a replica dying meanwhile, then restarted as by an update."""
     engine = mine.engine

@@ -23,7 +23,9 @@
 
 /* ------------------------------------------------------------------ the spawner */
 
-static struct bench *the_bench; /* one at a time; the fakes' open has no argument to pass it */
+static struct bench *the_bench;               /* one at a time; the fakes' open has no argument to pass it */
+static const struct spawner_found *the_found; /* of the next one */
+static size_t n_found;
 
 struct spawner {
     struct spawner_hooks hooks;
@@ -72,6 +74,13 @@ static void close_fake(struct spawner *s)
     free(s);
 }
 
+static size_t found_fake(struct spawner *s, const struct spawner_found **out)
+{
+    (void)s;
+    *out = the_found;
+    return n_found;
+}
+
 static bool is_impostor_fake(struct spawner *s, const struct spawned *one, char *why, size_t why_size)
 {
     assert_ptr_equal(one->owner, s);
@@ -82,7 +91,7 @@ static bool is_impostor_fake(struct spawner *s, const struct spawned *one, char 
 #define FAKE \
     .open = open_fake, .apply = apply_fake, .start = start_fake, .stop = stop_fake, .close = close_fake
 static const struct spawner_ops fake_process = {
-    .name = "process", .can_start = true, FAKE, .is_impostor = is_impostor_fake
+    .name = "process", .can_start = true, FAKE, .is_impostor = is_impostor_fake, .found = found_fake
 };
 static const struct spawner_ops fake_static = { .name = "static", FAKE };
 
@@ -232,13 +241,14 @@ static void fill_config(struct config *c, enum config_driver driver, uint32_t co
     }
 }
 
-void bench_open(struct bench *b, enum config_driver driver, uint32_t count)
+static void open_bench(struct bench *b, enum config_driver driver, uint32_t count, uint32_t spares)
 {
     memset(b, 0, sizeof *b);
     the_bench = b;
     b->next_port = 5001;
     b->base = event_base_new();
     fill_config(&b->config, driver, count);
+    b->config.replicas.spares = spares;
     struct supervisor_hooks hooks = { .ctx = b,
                                       .rotation_changed = on_changed,
                                       .forget = on_forget,
@@ -249,6 +259,21 @@ void bench_open(struct bench *b, enum config_driver driver, uint32_t count)
                                 &b->config, 2, &hooks, NULL, 0);
     assert_non_null(b->s);
     assert_int_equal(b->config.refs, 2);
+}
+
+void bench_open(struct bench *b, enum config_driver driver, uint32_t count)
+{
+    open_bench(b, driver, count, 0);
+}
+
+void bench_open_found(struct bench *b, uint32_t count, uint32_t spares, const struct spawner_found *found,
+                      size_t n)
+{
+    the_found = found;
+    n_found = n;
+    open_bench(b, DRIVER_PROCESS, count, spares);
+    the_found = NULL;
+    n_found = 0;
 }
 
 static void stop_all(struct bench *b)

@@ -60,6 +60,9 @@ struct bench {
 
 /* count replicas wanted (static: that many members 10.0.0.1:8000, 10.0.0.2:8000 …), nothing answered yet. */
 void bench_open(struct bench *b, enum config_driver driver, uint32_t count);
+/* With processes, of which some have been running before. */
+void bench_open_found(struct bench *b, uint32_t count, uint32_t spares, const struct spawner_found *found,
+                      size_t n);
 /* Stops and closes; fails when the fakes are not all given back. */
 void bench_close(struct bench *b);
 

@@ -185,6 +185,14 @@ static void test_one_that_dies_young_waits_its_pause(void **state)
     assert_ptr_equal(bench_row(&b, 0), first);
     assert_int_equal(first->state, SUPERVISOR_READY);
 
+    bench_spare_up(&b, spare);
+    bench_exited(&b, spare); /* and so do those that were in it, as spares */
+    bench_turn(&b);
+    assert_ptr_equal(bench_spare(&b, 0), spare);
+    assert_int_equal(spare->state, SUPERVISOR_BACKOFF);
+    assert_true(evtimer_pending(&spare->timer, NULL));
+    bench_timer(&b, spare);
+
     for (int i = 0; i < 5; i++) { /* and so does one that hangs */
         bench_beat(&b, first, HEALTH_MISS);
     }
@@ -280,6 +288,53 @@ static void test_an_add_whose_replica_dies_meanwhile_is_answered(void **state)
     bench_close(&b);
 }
 
+/* Those that began as spares do not say in which place they are. */
+static const struct spawner_found running[] = {
+    { .name = "Server 1",
+      .place = { .ring_name = "Server 1", .id = 1, .position = 1, .ordinal = 1, .weight = 1 } },
+    { .name = "emergency_05", .place = { .ring_name = "", .weight = 1 } },
+    { .name = "Server 3",
+      .place = { .ring_name = "Server 3", .id = 3, .position = 3, .ordinal = 3, .weight = 1 } },
+    { .name = "emergency_06", .place = { .ring_name = "", .weight = 1 } },
+};
+
+static void test_those_that_ran_before_are_known_again(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open_found(&b, 3, 1, running, 4);
+    bench_all_up(&b);
+    bench_spare_up(&b, bench_spare(&b, 0));
+    assert_int_equal(b.n_starts, 4); /* and a driver that finds them starts none of these */
+    assert_string_equal(bench_rotation(&b), "Server 1,Server 2,Server 3");
+    assert_string_equal(bench_named(&b, "emergency_05")->place.ring_name, "Server 2");
+    assert_int_equal(bench_named(&b, "emergency_05")->replica->id, 2);
+    assert_string_equal(bench_spare(&b, 0)->name, "emergency_06");
+    assert_null(bench_spare(&b, 1));
+    bench_close(&b);
+}
+
+static void test_none_of_them_is_too_many(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open_found(&b, 2, 2, running, 4); /* nothing is missing */
+    assert_int_equal(b.n_starts, 4);
+    assert_string_equal(bench_spare(&b, 0)->name, "emergency_05");
+    assert_string_equal(bench_spare(&b, 1)->name, "emergency_06");
+    bench_close(&b);
+
+    bench_open_found(&b, 2, 0, running, 4); /* nobody wants them: the driver does away with them */
+    assert_int_equal(b.n_starts, 2);
+    assert_null(bench_spare(&b, 0));
+    bench_close(&b);
+
+    bench_open_found(&b, 5, 2, running, 4); /* places are missing, but spares are wanted, too */
+    assert_int_equal(b.n_starts, 7);
+    assert_string_equal(bench_spare(&b, 1)->name, "emergency_06");
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +348,8 @@ int main(void)
         cmocka_unit_test(test_their_number_follows_the_configuration),
         cmocka_unit_test(test_add_and_rm_do_not_see_them),
         cmocka_unit_test(test_an_add_whose_replica_dies_meanwhile_is_answered),
+        cmocka_unit_test(test_those_that_ran_before_are_known_again),
+        cmocka_unit_test(test_none_of_them_is_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,6 +306,24 @@ static void test_addresses_and_networks(void **state)
     CHECK(rows);
 }
 
+static void test_spares_that_cannot_be(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        { "replicas = { driver = \"swarm\"; spares = ~1; };",
+          "replicas.spares: only the drivers \"process\" and \"docker\" start replicas", "leave it out" },
+        { "replicas = { spares = ~1; replacement = \"same\"; };",
+          "replicas.spares: a spare runs before it is known whom it replaces, so it cannot have the name of the dead one "
+          "(replicas.replacement = \"same\")",
+          "write replacement = \"emergency\"" },
+        { "replicas = { max = 4; spares = ~5; };", "replicas.spares (5) must not be above replicas.max (4)",
+          NULL },
+        { "replicas = { process = { base_port = ~65530; }; spares = 4; };",
+          "from port 65530 up there is no room for 7 replicas", NULL },
+    };
+    CHECK(rows);
+}
+
 static void test_options_that_do_not_go_together(void **state)
 {
     (void)state;
@@ -342,16 +360,6 @@ static void test_options_that_do_not_go_together(void **state)
           "each balancer of a swarm sees only its own load, so the driver \"swarm\" cannot scale", NULL },
         { "replicas = { driver = \"swarm\"; state_file = ~\"state\"; };",
           "with the driver \"swarm\" the membership is kept by Swarm, not in a file", "leave it out" },
-        { "replicas = { driver = \"swarm\"; spares = ~1; };",
-          "replicas.spares: only the drivers \"process\" and \"docker\" start replicas", "leave it out" },
-        { "replicas = { spares = ~1; replacement = \"same\"; };",
-          "replicas.spares: a spare runs before it is known whom it replaces, so it cannot have the name of the dead one "
-          "(replicas.replacement = \"same\")",
-          "write replacement = \"emergency\"" },
-        { "replicas = { max = 4; spares = ~5; };", "replicas.spares (5) must not be above replicas.max (4)",
-          NULL },
-        { "replicas = { process = { base_port = ~65530; }; spares = 4; };",
-          "from port 65530 up there is no room for 7 replicas", NULL },
         { "replicas = { scale = { target_inflight = 0.5; max = ~2; }; };",
           "replicas.count (3) must not be above replicas.scale.max (2)",
           "replicas.count has its default; write it too" },
@@ -582,6 +590,7 @@ int main(void)
         KIT_TEST(test_words_and_names),
         KIT_TEST(test_addresses_and_networks),
         KIT_TEST(test_options_that_do_not_go_together),
+        KIT_TEST(test_spares_that_cannot_be),
         KIT_TEST(test_the_program_of_a_replica),
         KIT_TEST(test_syntax),
         KIT_TEST(test_places_counted_by_hand),
