@@ -1,7 +1,7 @@
 """nodes.py - the machines of a swarm, all on this one: an engine each, in namespaces of its own.
 
 Owns     the bridge rmswarm, the namespaces and the engine of each node, everything below its directory.
-Used by  test_swarm.py.
+Used by  stack.py.
 
 A node has an address in 10.247.60.0/24, its own ports, iptables, mounts, name and /run, so that its engine's socket is
 /var/run/docker.sock to itself, and nothing in common with the engine of the machine. Swarm refuses engines with live-restore. There is no IPVS in many kernels, so services want endpoint mode dnsrr
@@ -128,6 +128,7 @@ class Nodes:
     def __init__(self, directory, n):
         self.directory = Path(directory)
         self.list = []
+        run("ip", "link", "add", BRIDGE, "type", "bridge")  # somebody else's, if there is one: close() is not for that
         try:
             self._plug_in()
             for number in range(1, n + 1):
@@ -147,7 +148,6 @@ class Nodes:
 
     @staticmethod
     def _plug_in():
-        run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "address", "add", f"{SUBNET}.254/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
         for way in ("-i", "-o"):  # an engine of the machine sets FORWARD to DROP

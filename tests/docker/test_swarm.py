@@ -1,132 +1,30 @@
 """deploy/stack.yml on a swarm of two machines, then of three: what a balancer on each of them learns, changes and survives.
 
 One swarm for the whole file, so the order counts: each test leaves three replicas behind; the machines that are lost are
-last. A balancer is asked at its machine's address; what changes something comes from the machine itself, as control_from
-of conf/swarm.conf wants it."""
+last."""
 
 import contextlib
-import datetime
-import http.client
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from house import SOURCE, TRAFFIC, Load, ask, docker, engine, until
-from nodes import FAST, Nodes
+from house import Load, ask, docker, engine, until
+from nodes import FAST
+from stack import SERVICE, lose, slots, stack_on
 
-IMAGES = {"RINGMASTER_IMAGE": "ringmaster", "BACKEND_IMAGE": "ringmaster-backend",
-          "SOCKET_PROXY_IMAGE": "ringmaster-socket-proxy"}
-SERVICE = "ringmaster_replicas"
 KEYS = 10_000
-DAWN = "--format={{.State.StartedAt}}"
-
-
-def slots(*numbers):
-    return [f"{SERVICE}.{number}" for number in numbers]
-
-
-class Stack:
-    def __init__(self, nodes):
-        self.nodes = nodes
-        self.manager = nodes[0]
-        self.alive = []  # nodes of the swarm that are there
-
-    def deploy(self):
-        environment = {**os.environ, **{name: FAST + image for name, image in IMAGES.items()}}
-        environment["DOCKER_HOST"] = f"unix://{self.manager.socket}"
-        subprocess.run(["/usr/bin/docker", "stack", "deploy", "--resolve-image", "never", "-c", "deploy/stack.yml", "ringmaster"],
-                       cwd=SOURCE, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=60)
-
-    # ---- looking
-
-    @staticmethod
-    def rep(node):
-        status, text = ask("GET", "/rep", host=node.address, timeout=5)
-        assert status == 200, text
-        return json.loads(text)["message"]["replicas"]
-
-    @staticmethod
-    def balancer(node):
-        """The container's id."""
-        return node.docker("ps", "-q", "--no-trunc", "--filter", "label=com.docker.swarm.service.name=ringmaster_balancer")
-
-    def state(self, node):
-        return json.loads(node.docker("exec", self.balancer(node), "curl", "-sS", "127.0.0.1:9901/_lb/state"))
-
-    def digests(self):
-        return {self.state(node)["strategy"]["table"]["digest"] for node in self.alive}
-
-    def containers(self):
-        """{replica: (node, container id)} of those that run."""
-        out = {}
-        for node in self.alive:
-            lines = node.docker("ps", "--no-trunc", "--filter", f"label=com.docker.swarm.service.name={SERVICE}",
-                                "--format", "{{.Names}} {{.ID}}").splitlines()
-            out.update({line.split()[0].rsplit(".", 1)[0]: (node, line.split()[1]) for line in lines})
-        return out
-
-    def whole(self, *numbers, within=60):
-        """Waits until every balancer has exactly these slots in rotation."""
-        wanted = slots(*numbers or (1, 2, 3))
-        for node in self.alive:
-            until(lambda: self.rep(node) == wanted, within=within, what=f"{wanted} at {node.address}")  # noqa: B023
-        until(lambda: sorted(self.containers()) == sorted(wanted), within=within, what="a container each")
-
-    # ---- doing
-
-    @staticmethod
-    def change(node, method, path, body):
-        return json.loads(node.inside("curl", "-sS", "-X", method, "-d", body, f"127.0.0.1:{TRAFFIC}{path}"))
-
-    def log(self):
-        for node in self.alive:
-            print(f"---- {node.name}")
-            print(node.docker("service", "ps", SERVICE, check=False))
-            done = subprocess.run(["/usr/bin/docker", "-H", f"unix://{node.socket}", "logs", "--tail", "60", self.balancer(node)],
-                                  capture_output=True, text=True, check=False)
-            print(done.stdout + done.stderr)
-
-
-def placed(node, keys=KEYS):
-    """Who answers each of so many keys."""
-    connection = http.client.HTTPConnection(node.address, TRAFFIC, timeout=30)
-    out = []
-    for key in range(keys):
-        connection.request("GET", f"/home?request_id={key * 7919}")
-        reply = connection.getresponse()
-        reply.read()
-        assert reply.status == 200, (key, reply.status)
-        out.append(reply.getheader("X-Served-By"))
-    connection.close()
-    return out
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    directory = Path(os.environ["RM_DOCKER_DIR"]) / "nodes"
-    archive = tmp_path_factory.mktemp("images") / "images.tar"
+def stack():
     engine("start")
-    for image in IMAGES.values():
-        docker("tag", image, FAST + image)
     began = time.monotonic()
-    docker("save", "-o", str(archive), *(FAST + image for image in IMAGES.values()))
-    nodes = Nodes(directory, 3)
-    try:
-        nodes.load(archive)
-        archive.unlink()
-        nodes.begin_swarm()
-        made = Stack(nodes)
-        nodes.join(nodes[1], "worker")
-        made.alive = [nodes[0], nodes[1]]
-        print(f"\n    engines, images, a swarm of two: {time.monotonic() - began:.1f} s")
-        made.deploy()
+    with stack_on(docker, Path(os.environ["RM_DOCKER_DIR"]) / "nodes", 3, ["worker"]) as made:
+        print(f"\n    engines, images, a swarm of two, docker stack deploy: {time.monotonic() - began:.1f} s")
         yield made
-    finally:
-        nodes.close()
 
 
 @pytest.fixture(autouse=True)
@@ -140,9 +38,9 @@ def show_log(request, stack):
 def test_balancers_agree_on_every_key(stack):
     began = time.monotonic()
     stack.whole()
-    print(f"    from docker stack deploy to three replicas at both balancers: {time.monotonic() - began:.1f} s")
+    print(f"    from then to three replicas at both balancers: {time.monotonic() - began:.1f} s")
     assert len(stack.digests()) == 1
-    first, second = (placed(node) for node in stack.alive)
+    first, second = (stack.placed(node, KEYS) for node in stack.alive)
     assert first == second
     assert set(first) == set(slots(1, 2, 3))
     for node in stack.alive:
@@ -162,7 +60,7 @@ def test_strangers_change_nothing(stack):
 
 def test_add_and_rm(stack):
     """Asked of one balancer, on a worker; the other one follows."""
-    before = placed(stack.manager, 1000)
+    before = stack.placed(stack.manager, 1000)
     asked, other = stack.alive[1], stack.alive[0]
     with Load(asked.address) as load, Load(other.address) as more:
         began = time.monotonic()
@@ -182,7 +80,7 @@ def test_add_and_rm(stack):
     assert load.count > 100 and more.count > 100
     # Which ones leave is Swarm's choice; back to 1, 2, 3 for the tests that follow.
     if left == slots(1, 2, 3):
-        assert placed(stack.manager, 1000) == before
+        assert stack.placed(stack.manager, 1000) == before
 
 
 def test_somebody_else_scales_the_service(stack):
@@ -197,7 +95,7 @@ def test_somebody_else_scales_the_service(stack):
 
 def test_a_killed_task_is_replaced(stack):
     stack.whole()
-    before = placed(stack.manager, 1000)
+    before = stack.placed(stack.manager, 1000)
     victim = slots(2)[0]
     node, container = stack.containers()[victim]
     with contextlib.ExitStack() as loads:
@@ -213,7 +111,7 @@ def test_a_killed_task_is_replaced(stack):
     for each in stack.alive:
         row = next(row for row in stack.state(each)["replicas"] if row["name"] == victim)
         assert row["restarts"] == 1, row
-        assert placed(each, 1000) == before
+        assert stack.placed(each, 1000) == before
 
 
 def test_a_balancer_that_is_killed_restarts_nobody(stack):
@@ -226,42 +124,17 @@ def test_a_balancer_that_is_killed_restarts_nobody(stack):
     assert len(stack.digests()) == 1
 
 
-def lose(stack, victim):
-    """The machine loses its power. What the balancers of the others do about it."""
-    names = slots(1, 2, 3)
-    there = stack.containers()
-    gone = [name for name, (node, _) in there.items() if node is victim]
-    stack.alive.remove(victim)
-    before = placed(stack.alive[0], 1000)
-    assert gone, "nothing ran on it"
-    with contextlib.ExitStack() as loads:
-        early = [loads.enter_context(Load(node.address, 5)) for node in stack.alive]
-        began, began_utc = time.monotonic(), datetime.datetime.now(datetime.timezone.utc)
-        victim.power_off()
-        for node in stack.alive:
-            until(lambda: not set(gone) & set(stack.rep(node)), within=60, what="out of rotation")  # noqa: B023
-        print(f"    {len(stack.alive) + 1} machines, one lost with {len(gone)} of 3 replicas")
-        print(f"    lost → out of rotation at every balancer: {time.monotonic() - began:.2f} s")
-        late = [loads.enter_context(Load(node.address, 5)) for node in stack.alive]
-        for node in stack.alive:  # the others' keys stay where they are; those of the lost ones are served by somebody
-            now = placed(node, 1000)
-            assert not [old for old, new in zip(before, now) if old not in gone and old != new]
-        for node in stack.alive:
-            until(lambda: stack.rep(node) == names, within=120, what="N again")  # noqa: B023
-        whole = time.monotonic() - began
-        starts = [node.docker("inspect", DAWN, container) for name, (node, container) in stack.containers().items() if name in gone]
-        swarm = max((datetime.datetime.fromisoformat(start[:26] + "+00:00") - began_utc).total_seconds() for start in starts)
-        print(f"    lost → Swarm has started the last successor: {swarm:.2f} s; N again at every balancer: {whole:.2f} s")
-    print(f"    GETs that failed before it was noticed: {sum(len(load.failed) for load in early)} of "
-          f"{sum(load.count for load in early)}; after: {sum(len(load.failed) for load in late)} of {sum(load.count for load in late)}")
-    assert not sum((load.failed for load in late), [])
-    for node in stack.alive:
-        assert placed(node, 1000) == before
-    assert len(stack.digests()) == 1
+def check_loss(stack, victim):
+    loss = lose(stack, victim, 1000)
+    print(f"    {len(stack.alive) + 1} machines, one lost with {len(loss.gone)} of 3 replicas")
+    print(f"    lost → out of rotation at every balancer: {loss.out:.2f} s")
+    print(f"    lost → Swarm has started the last successor: {loss.started:.2f} s; N again at every balancer: {loss.back:.2f} s")
+    print(f"    GETs that failed before it was noticed: {loss.early_failed} of {loss.early_asked}; after: {len(loss.failed)} of {loss.asked}")
+    assert not loss.failed and not loss.moved, loss
 
 
 def test_one_of_two_machines_is_lost(stack):
-    lose(stack, stack.nodes[1])
+    check_loss(stack, stack.nodes[1])
 
 
 def test_the_machine_comes_back_and_a_third_one(stack):
@@ -270,15 +143,11 @@ def test_the_machine_comes_back_and_a_third_one(stack):
     stack.nodes[1].wait_up()
     stack.nodes.join(stack.nodes[2], "manager")
     stack.alive = [stack.nodes[0], stack.nodes[1], stack.nodes[2]]
-    until(lambda: stack.manager.docker("node", "ls", "--format", "{{.Status}}").split() == ["Ready"] * 3, within=60, what="three nodes")
+    stack.ready()
     stack.manager.docker("node", "promote", stack.nodes[1].hostname)
     stack.whole()
     print(f"    a machine back, another one new → a balancer with three replicas on each: {time.monotonic() - began:.1f} s")
-    for name in slots(2, 3):  # Swarm moves nobody, but starts the next one where there is most room
-        node, container = stack.containers()[name]
-        node.docker("kill", container)
-        until(lambda: stack.containers()[name][1] != container, within=60, what="its successor")  # noqa: B023
-    stack.whole()
+    stack.spread()
     assert {node for node, _ in stack.containers().values()} == set(stack.alive)
 
 
@@ -286,7 +155,7 @@ def test_one_of_three_machines_is_lost(stack):
     """RM_LOSE=leader: of the three managers the one that leads, which takes Swarm itself three times as long."""
     is_leader = os.environ.get("RM_LOSE") == "leader"
     stack.manager = stack.nodes[1]
-    lose(stack, stack.nodes[0 if is_leader else 2])
+    check_loss(stack, stack.nodes[0 if is_leader else 2])
 
 
 def test_a_service_that_is_removed(stack):

@@ -17,9 +17,9 @@ from harness import SLOW, until
 class Wrk:
     """with Wrk(port) as load: …; after the block load.requests, load.failed, load.socket_errors are there."""
 
-    def __init__(self, port, target="/home", connections=64, threads=1):
+    def __init__(self, port, target="/home", connections=64, threads=1, host="127.0.0.1"):
         self.command = ["wrk", f"-t{threads}", f"-c{connections}", "-d600s", f"--timeout={10 * SLOW}s"]
-        self.command.append(f"http://127.0.0.1:{port}{target}")
+        self.command.append(f"http://{host}:{port}{target}")
         self.connections = connections
         self.process = None
         self.text = ""

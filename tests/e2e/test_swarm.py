@@ -1,11 +1,11 @@
 """The driver swarm against a manager's API with replicas that answer: what balancers learn, ask for and survive."""
 
-import http.client
 import time
 
 import pytest
 
 from harness import SANITIZER, until
+from keys import placed
 from ringmaster import run_program
 from swarm import NETWORK, Swarm
 
@@ -28,20 +28,6 @@ def names(*slots):
     return [f"web.{slot}" for slot in slots]
 
 
-def placed(balancer, keys=KEYS):
-    """Who answers each of so many keys."""
-    connection = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=30)
-    out = []
-    for key in range(keys):
-        connection.request("GET", f"/home?request_id={key * 7919}")
-        reply = connection.getresponse()
-        reply.read()
-        assert reply.status == 200, (key, reply.status)
-        out.append(reply.getheader("X-Served-By"))
-    connection.close()
-    return out
-
-
 def digest(balancer):
     return balancer.state()["strategy"]["table"]["digest"]
 
@@ -54,8 +40,8 @@ def test_two_balancers_agree(swarm, balancer):
     assert mine.add({"n": 2}).json()["message"]["added"] == names(4, 5)
     until(lambda: other.rep() == names(1, 2, 3, 4, 5), what="the other one has learnt it")
     assert digest(mine) == digest(other)
-    seen = placed(mine)
-    assert seen == placed(other)
+    seen = placed(mine.port, KEYS)
+    assert seen == placed(other.port, KEYS)
     assert set(seen) == set(names(1, 2, 3, 4, 5))
     # One that dies and is started elsewhere keeps its place, and so do all keys.
     swarm.kill(2)
@@ -65,7 +51,7 @@ def test_two_balancers_agree(swarm, balancer):
               what="web.2 is there again")
     print(f"    from a death to its successor in both: {time.monotonic() - began:.2f} s")
     assert digest(mine) == digest(other)
-    assert placed(mine, 500) == placed(other, 500) == seen[:500]
+    assert placed(mine.port, 500) == placed(other.port, 500) == seen[:500]
 
 
 def test_add_and_rm_take_numbers(swarm, balancer):
@@ -114,13 +100,13 @@ def test_others_scale_and_remove_it(swarm, balancer):
 @pytest.mark.parametrize("how", ["gone", "no manager"])
 def test_without_the_engine_replicas_serve(swarm, balancer, how):
     mine = balancer(settings(swarm))
-    seen = placed(mine, 200)
+    seen = placed(mine.port, 200)
     if how == "gone":
         swarm.away()
     else:
         swarm.manager = False
     until(lambda: mine.state()["trouble"], what="the trouble is said")
-    assert placed(mine, 200) == seen
+    assert placed(mine.port, 200) == seen
     assert mine.add({"n": 1}).status == 503
     assert mine.rep() == names(1, 2, 3)
     if how == "gone":
