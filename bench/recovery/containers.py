@@ -37,9 +37,9 @@ class OwnEngine(Engine):
         self.was_up = pid.exists() and process_alive(int(pid.read_text()))
         up = subprocess.run([ROOT / "tests" / "docker" / "engine.sh", "up", self.directory], capture_output=True, text=True, check=False)
         self.missing = up.stderr.strip() if up.returncode else None
-        if not self.missing:
-            self.docker("build", "-q", "--target", "backend", "-t", IMAGE, str(ROOT))
-            self.make_network()
+
+    def build(self, target, image):
+        self.docker("build", "-q", "--target", target, "-t", image, str(ROOT))
 
     def clear(self):
         """What a failed row left."""
@@ -47,7 +47,6 @@ class OwnEngine(Engine):
             self.docker("rm", "-f", container)
 
     def down(self):
-        self.docker("network", "rm", NETWORK)
         if not self.was_up:
             self.script("down")
 
@@ -193,11 +192,14 @@ def measure_containers(report, rows, arguments):
         report.say(f"\nContainers are left out: {engine.missing}")
         return
     try:
+        engine.build("backend", IMAGE)
+        engine.make_network()
         for row in rows:
             with tempfile.TemporaryDirectory(prefix="recovery-") as directory:
-                mine = OnHost(engine, pathlib.Path(directory)).start()
+                mine = OnHost(engine, pathlib.Path(directory))
                 mine.signal = signal.SIGKILL
                 try:
+                    mine.start()
                     globals()[row](report, mine, arguments)
                     mine.stop(within=60)
                     assert engine.count() == 0, "containers are left"
@@ -205,4 +207,5 @@ def measure_containers(report, rows, arguments):
                     mine.clean_up()
                     engine.clear()
     finally:
+        engine.docker("network", "rm", NETWORK, check=False)
         engine.down()

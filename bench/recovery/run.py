@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """How soon it recovers: replicas killed, hung, replaced; requests lost meanwhile; what a thousand starts leave behind.
 
-  script/bench recovery [--runs N] [--kills N] [--cycles N] [--only kill,hang,load,cycles,ckill,cload,ccycles,cadopt] [--out FILE]
+  script/bench recovery [--runs N] [--kills N] [--cycles N] [--only ROW,ROW…] [--out FILE]
 
-The balancer runs with the values it is shipped with, its replicas are processes; in the rows that begin with c containers, with
-an engine of their own (root, and what `script/bootstrap docker` installs; otherwise they are left out). One keep-alive connection asks as fast as it
-can: what it sees is what a client sees, a fifth of a millisecond late at most. The median of the runs binds, the worst is printed.
+  rows: kill hang load cycles             replicas that are processes
+        ckill cload ccycles cadopt        … containers, with an engine of their own
+        snode2 snode3 sleader sload       … tasks of a swarm, with machines of their own: only when they are asked for, 20 minutes each
+
+The balancer runs with the values it is shipped with. Engines want root and what `script/bootstrap docker` installs; where they
+cannot be had their rows are left out. One keep-alive connection asks as fast as it can: what it sees is what a client sees, a
+fifth of a millisecond late at most. The median of the runs binds, the worst is printed.
 """
 
 import argparse
@@ -23,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 import containers  # noqa: E402
+import machines  # noqa: E402
 from harness import until  # noqa: E402
 from load import Wrk  # noqa: E402
 from ringmaster import Ringmaster  # noqa: E402
@@ -110,9 +115,9 @@ def head(report, arguments):
     report.say("# How soon it recovers\n")
     report.say(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, {version.stdout.strip()}, {cpu}, "
                f"{os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.1f} at the start  ")
-    report.say(f"`script/bench recovery --runs {arguments.runs} --kills {arguments.kills} --cycles {arguments.cycles}`\n")
-    report.say("Three replicas as processes, or as containers where it says so, the shipped values (heartbeats each 250 ms). Times as "
-               "one client sees them.\n")
+    report.say(f"`script/bench recovery --runs {arguments.runs} --kills {arguments.kills} --cycles {arguments.cycles} --only {arguments.only}`\n")
+    report.say("Three replicas as processes, or as containers, or as tasks of a swarm where it says so, the shipped values (heartbeats each "
+               "250 ms). Times as one client sees them.\n")
     report.say("| figure | reach | median | worst | runs |\n|---|---|---:|---:|---:|")
 
 
@@ -124,19 +129,25 @@ def main():
     parser.add_argument("--only", default=",".join(ROWS + containers.ROWS))
     parser.add_argument("--out", type=pathlib.Path)
     arguments = parser.parse_args()
+    wanted = arguments.only.split(",")
+    unknown = set(wanted) - set(ROWS + containers.ROWS + machines.ROWS)
+    if unknown:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
     report = Report()
     head(report, arguments)
-    wanted = arguments.only.split(",")
     for row in (row for row in wanted if row in ROWS):
         with tempfile.TemporaryDirectory(prefix="recovery-") as directory:
-            mine = Ringmaster(pathlib.Path(directory)).start()
+            mine = Ringmaster(pathlib.Path(directory))
             try:
+                mine.start()
                 globals()[row](report, mine, arguments)
                 mine.stop(within=60)
             finally:
                 mine.clean_up()
     if any(row in containers.ROWS for row in wanted):
         containers.measure_containers(report, [row for row in containers.ROWS if row in wanted], arguments)
+    if any(row in machines.ROWS for row in wanted):
+        machines.measure_machines(report, [row for row in machines.ROWS if row in wanted], arguments)
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text("\n".join(report.lines) + "\n")

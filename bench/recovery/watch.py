@@ -58,6 +58,6 @@ class Report:
         self.lines.append(line)
         print(line, flush=True)
 
-    def row(self, figure, reach, values, unit="ms"):
+    def row(self, figure, reach, values, unit="ms", digits=1):
         median, worst = statistics.median(values), max(values)
-        self.say(f"| {figure} | {reach} | {median:.1f} {unit} | {worst:.1f} {unit} | {len(values)} |")
+        self.say(f"| {figure} | {reach} | {median:.{digits}f} {unit} | {worst:.{digits}f} {unit} | {len(values)} |")
