@@ -445,6 +445,7 @@ static void read_letter(struct control *c, struct letter *letter)
     case MESSAGE_REFUSED:
         supervisor_refused(c->supervisor, ((struct letter_replica *)letter)->replica);
         break;
+    case MESSAGE_CLOSED: supervisor_closed(c->supervisor, ((struct letter_replica *)letter)->replica); break;
     case MESSAGE_FAILING: note_failing(c, (struct letter_failing *)letter); break;
     case MESSAGE_DRAINED: note_drained(c); break;
     default:

@@ -36,6 +36,7 @@
 #define AT_ONCE_MAX       256   /* probes under way; see enter */
 #define SPARE_CONNECTIONS 16    /* kept beyond one for each replica: some replicas have just been replaced */
 #define TELL_EVERY_S      10    /* that we cannot ask is logged no more often */
+#define PROMPT_EVERY_MS   1000  /* see prompt_wait_ms */
 
 struct health {
     struct event_base *base;
@@ -62,21 +63,25 @@ struct heartbeat {
     health_fn fn;
     void *ctx;
     enum health_pace pace;
-    bool wants_fresh;  /* the next probe opens a connection of its own */
-    uint32_t misses;   /* in a row */
-    uint32_t revision; /* of the settings in easy; 0: none yet */
-    uint64_t began_ns; /* the last probe */
-    size_t body;       /* bytes of the answer so far */
-    int opened;        /* the socket of a connection that libcurl is opening; -1: none */
-    int no_socket;     /* why there was none for it: EMFILE …; 0 */
+    bool wants_fresh;     /* the next probe opens a connection of its own */
+    bool is_prompted;     /* there is reason for the next probe: on a connection of its own, and soon */
+    uint32_t misses;      /* in a row */
+    uint32_t revision;    /* of the settings in easy; 0: none yet */
+    uint64_t due_ns;      /* when the timer runs out, or did */
+    uint64_t began_ns;    /* the last probe */
+    uint64_t prompted_ns; /* the last probe for which there was reason; 0: none */
+    size_t body;          /* bytes of the answer so far */
+    int opened;           /* the socket of a connection that libcurl is opening; -1: none */
+    int no_socket;        /* why there was none for it: EMFILE …; 0 */
 };
 
 static void on_due(evutil_socket_t fd, short what, void *arg);
 
-static void set_timer(struct event *timer, uint64_t ms)
+static void set_due(struct heartbeat *b, uint64_t ms)
 {
     struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-    evtimer_add(timer, &wait);
+    b->due_ns = clock_now_ns() + ms * CLOCK_NS_PER_MS;
+    evtimer_add(&b->due, &wait);
 }
 
 /* ------------------------------------------------------------------ one probe */
@@ -154,7 +159,7 @@ static void wake_next(struct health *h)
     if (h->n_running < AT_ONCE_MAX && !list_is_empty(&h->queue)) {
         struct heartbeat *next = LIST_OWNER(h->queue.next, struct heartbeat, queued);
         list_remove(&next->queued);
-        set_timer(&next->due, 0);
+        set_due(next, 0);
     }
 }
 
@@ -169,6 +174,17 @@ static void end_probe(struct heartbeat *b)
     wake_next(h); /* also when b had been woken and is now stopped: its place is another's */
 }
 
+/* How long until a probe for which there is reason. At once, if there seldom is. A replica that closes its idle connections as
+ * a habit gives reason a thousand times a second, and says nothing by it: for that it is asked once an interval, so that
+ * reasons at most double the heartbeats that the configuration wants; or once a second where it wants so few that a second
+ * one costs nothing. Put off is not forgotten: behind each reason comes a probe that began after it. */
+static uint64_t prompt_wait_ms(const struct heartbeat *b)
+{
+    uint64_t every = b->health->interval_ms < PROMPT_EVERY_MS ? b->health->interval_ms : PROMPT_EVERY_MS;
+    uint64_t passed = (clock_now_ns() - b->prompted_ns) / CLOCK_NS_PER_MS;
+    return passed < every ? every - passed : 0;
+}
+
 /* How long until the next probe, counted from the beginning of the last one. */
 static uint64_t wait_ms(struct heartbeat *b)
 {
@@ -181,7 +197,9 @@ static uint64_t wait_ms(struct heartbeat *b)
         return 0;
     }
     uint64_t passed = (clock_now_ns() - b->began_ns) / CLOCK_NS_PER_MS;
-    return passed < every ? every - passed : 0;
+    uint64_t wait = passed < every ? every - passed : 0;
+    uint64_t sooner = b->is_prompted ? prompt_wait_ms(b) : wait;
+    return sooner < wait ? sooner : wait;
 }
 
 /* Our own want of descriptors, memory or ports is not the replica's fault. */
@@ -236,13 +254,13 @@ static void conclude(struct heartbeat *b, enum health_result result, const char 
 {
     if (result == HEALTH_UNASKED) {
         tell_unasked(b->health, b->address, why);
-        set_timer(&b->due, b->health->interval_ms);
+        set_due(b, b->health->interval_ms);
         b->fn(b->ctx, result, why);
         return;
     }
     b->misses = result == HEALTH_GOOD ? 0 : b->misses + 1;
     b->wants_fresh = b->misses > 0; /* a kept connection says little about whether new ones are accepted */
-    set_timer(&b->due, wait_ms(b));
+    set_due(b, wait_ms(b));
     b->fn(b->ctx, result, why);
 }
 
@@ -267,7 +285,11 @@ static void begin(struct heartbeat *b)
     b->opened = -1;
     b->no_socket = 0;
     curl_easy_setopt(b->job.easy, CURLOPT_FRESH_CONNECT,
-                     b->wants_fresh || b->pace == HEALTH_STARTING ? 1L : 0L);
+                     b->wants_fresh || b->is_prompted || b->pace == HEALTH_STARTING ? 1L : 0L);
+    if (b->is_prompted) {
+        b->is_prompted = false;
+        b->prompted_ns = b->began_ns;
+    }
     CURLMcode code = curl_loop_start(h->curl, &b->job);
     h->n_running += b->job.is_running;
     if (!b->job.is_running) { /* out of memory, in practice */
@@ -325,7 +347,7 @@ static struct heartbeat *watch_http(struct health *h, const char *address, enum 
     keep_connections(h);
     evtimer_assign(&b->due, h->base, on_due, b);
     uint32_t crowd = pace == HEALTH_STARTING ? h->n_starting : h->n_all;
-    set_timer(&b->due, lb_scale(lb_random(&h->random), crowd / PROBES_PER_MS + 1));
+    set_due(b, lb_scale(lb_random(&h->random), crowd / PROBES_PER_MS + 1));
     return b;
 }
 
@@ -337,7 +359,7 @@ static void set_pace_http(struct heartbeat *b, enum health_pace pace)
     b->pace = pace;
     b->misses = 0;
     if (!b->job.is_running && list_is_empty(&b->queued)) {
-        set_timer(&b->due, wait_ms(b));
+        set_due(b, wait_ms(b));
     }
 }
 
@@ -345,7 +367,19 @@ static void kick_http(struct heartbeat *b)
 {
     end_probe(b);
     b->wants_fresh = true;
-    set_timer(&b->due, 0);
+    set_due(b, 0);
+}
+
+static void prompt_http(struct heartbeat *b)
+{
+    b->is_prompted = true;
+    if (b->job.is_running || !list_is_empty(&b->queued)) {
+        return; /* the timer is set when it ends; or it is about to begin */
+    }
+    uint64_t wait = prompt_wait_ms(b);
+    if (clock_now_ns() + wait * CLOCK_NS_PER_MS < b->due_ns) {
+        set_due(b, wait);
+    }
 }
 
 static void unwatch_http(struct heartbeat *b)
@@ -410,6 +444,7 @@ const struct health_ops health_http = {
     .watch = watch_http,
     .set_pace = set_pace_http,
     .kick = kick_http,
+    .prompt = prompt_http,
     .unwatch = unwatch_http,
     .close = close_http,
 };

@@ -46,6 +46,9 @@ struct health_ops {
     void (*set_pace)(struct heartbeat *b, enum health_pace pace);
     /* The next heartbeat is now, on a new connection; one under way is dropped without a word. */
     void (*kick)(struct heartbeat *b);
+    /* There is reason to ask before the interval is over: a heartbeat soon, begun after this call and on a new connection.
+     * Now, if the last one with such a reason was an interval ago (or a second, if that is less); one under way ends first. */
+    void (*prompt)(struct heartbeat *b);
     /* fn is not called any more. */
     void (*unwatch)(struct heartbeat *b);
     /* Unwatches all. */

@@ -157,14 +157,25 @@ void supervisor_apply(struct supervisor *s, struct config *next)
 
 /* ------------------------------------------------------------------ what workers saw */
 
-void supervisor_refused(struct supervisor *s, struct replica *replica)
+static void raise_of(struct supervisor *s, const struct replica *replica, enum supervisor_event event,
+                     const char *why)
 {
     for (struct row *row = row_first(s); row; row = row_after(row)) {
         if (row->replica == replica) {
-            row_event(row, ON_REFUSED, "connection refused");
+            row_event(row, event, why);
             return;
         }
     }
+}
+
+void supervisor_refused(struct supervisor *s, struct replica *replica)
+{
+    raise_of(s, replica, ON_REFUSED, "connection refused");
+}
+
+void supervisor_closed(struct supervisor *s, struct replica *replica)
+{
+    raise_of(s, replica, ON_CLOSED, "idle connection closed");
 }
 
 /* ------------------------------------------------------------------ looking */

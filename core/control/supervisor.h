@@ -47,6 +47,7 @@ struct supervisor;
     EVENT(UNREADY, "health.unready_after misses in a row")             \
     EVENT(DEAD, "health.dead_after misses in a row")                   \
     EVENT(REFUSED, "a connection to it was refused")                   \
+    EVENT(CLOSED, "it has closed connections that were idle")          \
     EVENT(IMPOSTOR, "another program has answered in its place")       \
     EVENT(OUTLIER, "too many failures, or far slower than the others") \
     EVENT(EXITED, "it exited, or could not be started")                \
@@ -111,6 +112,9 @@ void supervisor_forgotten(struct supervisor *s, struct replica *replica);
 
 /* A worker was refused a connection. replica may be one that has left already: then nothing happens. */
 void supervisor_refused(struct supervisor *s, struct replica *replica);
+
+/* It has closed a connection of a worker that was idle. replica may be one that has left already. */
+void supervisor_closed(struct supervisor *s, struct replica *replica);
 
 /* A worker has seen many failures of it in a row. replica may be one that has left already. */
 void supervisor_failing(struct supervisor *s, struct replica *replica, uint32_t in_a_row, bool are_errors);

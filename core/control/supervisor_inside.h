@@ -190,6 +190,7 @@ bool row_go_on(struct row *row, const char *why); /* a good heartbeat of a READY
 bool row_forgive(struct row *row, const char *why); /* it was READY for long enough: deaths are forgotten */
 bool row_suspend(struct row *row, const char *why); /* not ready */
 bool row_doubt(struct row *row, const char *why);   /* not ready; a heartbeat at once is to confirm it */
+bool row_ask(struct row *row, const char *why); /* it may be dead: a heartbeat soon, and until then nothing */
 bool row_confirm(struct row *row,
                  const char *why); /* refused again: stopped. No: not refused twice, or nothing to start */
 bool row_replace(struct row *row,

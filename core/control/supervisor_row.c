@@ -205,6 +205,13 @@ bool row_doubt(struct row *row, const char *why)
     return row_suspend(row, why);
 }
 
+bool row_ask(struct row *row, const char *why)
+{
+    (void)why;
+    row->owner->health_ops->prompt(row->heartbeat);
+    return true;
+}
+
 bool row_confirm(struct row *row, const char *why)
 {
     row->refusals++;
@@ -450,6 +457,8 @@ void row_on_heartbeat(void *arg, enum health_result result, const char *why)
 {
     struct row *row = arg;
     const struct config *config = row->owner->config;
+    /* What it closes from now on says something new. */
+    atomic_store_explicit(&row->replica->closed_told, false, memory_order_relaxed);
     if (result == HEALTH_GOOD) {
         take_good(row, why);
         return;

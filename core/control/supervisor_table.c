@@ -24,6 +24,8 @@
  *   Small letters: stays. * with a driver that can start replicas, else SUSPECT until a heartbeat is good.
  *   A spare goes to SPARE where others go to READY, and from there to READY when it is PLACED.
  *   An OUTLIER goes from READY and from TRIAL to EJECTED; elsewhere it says nothing new.
+ *   A READY one or one on TRIAL that has CLOSED idle connections is asked at once, and stays what it is until it is found
+ *   to be dead; the others are not used, or leave, and then it says nothing.
  *   + at the second one; the first asks for a heartbeat at once.
  */
 #include "base/clock.h"
@@ -50,6 +52,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(UNREADY)      = GO(suspend, SUSPECT),
         ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
         ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(CLOSED)       = GO(ask, READY),
         ON(OUTLIER)      = GO(eject, EJECTED),
         ON(IMPOSTOR)     = ASK(replace, STOPPING, SUSPECT),
         ON(EXITED)       = GO(bury, BACKOFF),
@@ -87,6 +90,7 @@ static const struct cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] =
         ON(UNREADY)      = GO(suspend, SUSPECT),
         ON(DEAD)         = ASK(replace, STOPPING, SUSPECT),
         ON(REFUSED)      = GO(doubt, SUSPECT),
+        ON(CLOSED)       = GO(ask, TRIAL),
         ON(OUTLIER)      = GO(eject, EJECTED),
         ON(EXITED)       = GO(bury, BACKOFF),
         ON(TIMER)        = ASK(pass, READY, TRIAL),

@@ -114,6 +114,12 @@ bool conn_is_quiet(struct conn *c)
     return true;
 }
 
+bool conn_has_ended(const struct conn *c)
+{
+    char byte;
+    return c->hangup || RECV(c->fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
 int conn_connect_result(const struct conn *c)
 {
     int result = 0;

@@ -76,6 +76,9 @@ RARELY void conn_blocked(struct conn *c);
 /* Open, and nothing has come that was not read. Asks the kernel only when that is not certain. */
 bool conn_is_quiet(struct conn *c);
 
+/* Of one that is not quiet: has the peer closed or reset it, or else spoken? */
+RARELY bool conn_has_ended(const struct conn *c);
+
 /* The result of a connect under way: 0 connected, else errno. */
 int conn_connect_result(const struct conn *c);
 

@@ -41,13 +41,28 @@ struct seat *upstream_seat(struct worker *w, struct replica *replica)
     return seat;
 }
 
-static void tell_forgotten(struct worker *w, struct replica *replica)
+static void tell(struct worker *w, enum message kind, struct replica *replica)
 {
     struct letter_replica *letter = mem_zero(1, sizeof *letter);
-    letter->letter.kind = MESSAGE_FORGOTTEN;
+    letter->letter.kind = (int)kind;
     letter->worker = w->number;
     letter->replica = replica;
     mailbox_post(w->control, &letter->letter);
+}
+
+static void tell_forgotten(struct worker *w, struct replica *replica)
+{
+    tell(w, MESSAGE_FORGOTTEN, replica);
+}
+
+/* All workers together say it once until control has asked. Most find that it was said, so they look before they write:
+ * the line stays in every core's cache. */
+static void tell_closed(struct worker *w, struct replica *replica)
+{
+    if (!replica_is_ready(replica) || atomic_load_explicit(&replica->closed_told, memory_order_relaxed) ||
+        atomic_exchange_explicit(&replica->closed_told, true, memory_order_relaxed))
+        return;
+    tell(w, MESSAGE_CLOSED, replica);
 }
 
 static void free_seat(struct worker *w, struct seat *seat)
@@ -85,6 +100,14 @@ static void close_upstream(struct upstream *u)
     slab_give(&w->upstream_slab, u);
 }
 
+/* An idle one that speaks or ends is of no use; only its end says something of the replica. */
+static RARELY void drop_spoiled(struct upstream *u)
+{
+    if (conn_has_ended(&u->conn))
+        tell_closed(u->worker, u->seat->replica);
+    close_upstream(u);
+}
+
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -93,8 +116,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     conn_note(&u->conn, what);
     if (u->exchange)
         client_run(u->exchange->client);
-    else if (!conn_is_quiet(&u->conn)) /* an idle one that speaks or ends is of no use */
-        close_upstream(u);
+    else if (!conn_is_quiet(&u->conn))
+        drop_spoiled(u);
 }
 
 /* A connection that began with a PROXY header is that client's for ever. */
@@ -121,7 +144,7 @@ static struct upstream *take_idle(struct worker *w, struct seat *seat, uint32_t 
         u->conn.readable = true;
         u->conn.read_short = false;
         if (!conn_is_quiet(&u->conn)) {
-            close_upstream(u);
+            drop_spoiled(u);
             continue;
         }
         list_remove(&u->link);

@@ -10,6 +10,9 @@
  * A request borrows one socket, and hands it back clean or not at all. A socket that saw an error, an early
  * close, an unread or an over-long body is never handed back; that one sentence is what keeps replies from
  * crossing over.
+ *
+ * A replica that dies closes its sockets before anybody else can say so. When an idle one is closed by a replica in
+ * rotation, control is told (CLOSED), which asks the replica at once: it may only have had enough of idling.
  */
 #ifndef PATH_UPSTREAM_H
 #define PATH_UPSTREAM_H

@@ -34,6 +34,7 @@ enum message {
     MESSAGE_FORGOTTEN, /* letter_replica, with worker */
     MESSAGE_REFUSED, /* letter_replica, with worker: refused a connection; told once until it is READY again */
     MESSAGE_FAILING, /* letter_failing: too many failures in a row; told once until control has looked */
+    MESSAGE_CLOSED, /* letter_replica, with worker: closed an idle connection; told once until it was asked */
     MESSAGE_DRAINED, /* letter, with worker */
     /* builder thread -> control */
     MESSAGE_BUILT, /* letter_built of control/builder.h */

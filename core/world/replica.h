@@ -45,6 +45,7 @@ struct replica {
     _Alignas(64)
         atomic_bool refusal_told; /* a worker has posted REFUSED; control clears it when it says READY */
     atomic_bool failing_told;     /* a worker has posted FAILING; control clears it when it has looked */
+    atomic_bool closed_told; /* a worker has posted CLOSED; control clears it at the next heartbeat's end */
 
     /* one line a worker; only that worker writes */
     struct replica_line *lines; /* n_workers */

@@ -137,6 +137,11 @@ static void health_kick(struct heartbeat *beat)
     beat->kicks++;
 }
 
+static void health_prompt(struct heartbeat *beat)
+{
+    beat->prompts++;
+}
+
 static void health_unwatch(struct heartbeat *beat)
 {
     the_bench->n_heartbeats--;
@@ -148,8 +153,8 @@ static void health_close(struct health *h)
     free(h);
 }
 
-static const struct health_ops fake_health = { health_open, health_apply,   health_watch, health_set_pace,
-                                               health_kick, health_unwatch, health_close };
+static const struct health_ops fake_health = { health_open, health_apply,  health_watch,   health_set_pace,
+                                               health_kick, health_prompt, health_unwatch, health_close };
 
 /* ------------------------------------------------------------------ the publisher */
 

@@ -36,7 +36,7 @@ struct heartbeat { /* the fake's */
     enum health_pace pace;
     health_fn fn;
     void *ctx;
-    unsigned kicks;
+    unsigned kicks, prompts;
 };
 
 struct bench {

@@ -434,6 +434,101 @@ static void test_kick_asks_for_a_new_connection(void **state)
     close_stage(&g);
 }
 
+static void test_a_prompt_asks_now_and_on_a_new_connection(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    (void)state;
+    open_stage(&g);
+    g.config.health.interval_ms = HOUR_MS;
+    apply(&g);
+    watch(&g, &seen, HEALTH_STEADY);
+    WAIT_FOR(&g, seen.good == 1);
+    health_http.prompt(seen.beat);
+    WAIT_FOR(&g, seen.good == 2);
+    assert_int_equal(g.server.n_accepted, 2);
+    stop_listening(&g.server);
+    health_http.prompt(seen.beat);
+    WAIT_FOR(&g, seen.refused >= 1);
+    close_stage(&g);
+}
+
+static void test_a_prompt_waits_for_the_one_under_way(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    (void)state;
+    open_stage(&g);
+    g.config.health.interval_ms = HOUR_MS;
+    g.config.health.timeout_ms = HOUR_MS;
+    apply(&g);
+    g.server.behaviour = SILENT;
+    watch(&g, &seen, HEALTH_STEADY);
+    WAIT_FOR(&g, g.server.n_requests == 1);
+    struct connection *first = LIST_OWNER(g.server.connections.next, struct connection, link);
+    health_http.prompt(seen.beat);
+    health_http.prompt(seen.beat);
+    g.server.behaviour = ANSWER;
+    pass(&g, 5);
+    assert_int_equal(seen.good, 0); /* neither dropped nor overtaken */
+    reply(first);
+    WAIT_FOR(&g, seen.good == 2); /* what it said may be older than the reason */
+    assert_int_equal(seen.missed + seen.refused, 0);
+    pass(&g, 5);
+    assert_int_equal(seen.good, 2);
+    close_stage(&g);
+}
+
+/* Prompted anew whenever it has answered; returns how long n answers took, in ms. */
+static uint64_t prompt_all_the_time(struct stage *g, unsigned n)
+{
+    struct seen seen;
+    watch(g, &seen, HEALTH_STEADY);
+    WAIT_FOR(g, seen.good == 1);
+    uint64_t began = clock_now_ns();
+    while (seen.good <= n) {
+        unsigned good = seen.good;
+        health_http.prompt(seen.beat);
+        WAIT_FOR(g, seen.good > good);
+    }
+    health_http.unwatch(seen.beat);
+    return (clock_now_ns() - began) / CLOCK_NS_PER_MS;
+}
+
+static void test_prompts_at_most_double_the_heartbeats(void **state)
+{
+    struct stage g;
+    (void)state;
+    open_stage(&g);
+    g.config.health.interval_ms = 50;
+    apply(&g);
+    assert_true(prompt_all_the_time(&g, 10) >=
+                4 * 45); /* the first at once, then a pair an interval, less a tenth */
+    g.config.health.interval_ms = HOUR_MS;
+    apply(&g);
+    assert_true(prompt_all_the_time(&g, 2) >= 900); /* a second, and timers may be a little early */
+    close_stage(&g);
+}
+
+static void test_a_prompt_never_puts_off(void **state)
+{
+    struct stage g;
+    struct seen seen;
+    (void)state;
+    open_stage(&g);
+    g.config.health.interval_ms = HOUR_MS;
+    apply(&g);
+    watch(&g, &seen, HEALTH_STEADY);
+    WAIT_FOR(&g, seen.good == 1);
+    health_http.prompt(seen.beat);
+    WAIT_FOR(&g, seen.good == 2);
+    health_http.kick(seen.beat);
+    health_http.prompt(seen.beat); /* by itself it would wait for a second */
+    pass(&g, 5);
+    assert_int_equal(seen.good, 3);
+    close_stage(&g);
+}
+
 static void test_new_path_and_timeout(void **state)
 {
     struct stage g;
@@ -630,6 +725,10 @@ int main(void)
         cmocka_unit_test(test_starting_is_quick_until_it_is_there),
         cmocka_unit_test(test_kick_drops_the_one_under_way),
         cmocka_unit_test(test_kick_asks_for_a_new_connection),
+        cmocka_unit_test(test_a_prompt_asks_now_and_on_a_new_connection),
+        cmocka_unit_test(test_a_prompt_waits_for_the_one_under_way),
+        cmocka_unit_test(test_prompts_at_most_double_the_heartbeats),
+        cmocka_unit_test(test_a_prompt_never_puts_off),
         cmocka_unit_test(test_new_path_and_timeout),
         cmocka_unit_test(test_changes_from_inside),
         cmocka_unit_test(test_close_with_heartbeats_under_way),

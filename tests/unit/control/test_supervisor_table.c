@@ -45,6 +45,7 @@ static const struct expected expected[] = {
     CELL(READY, UNREADY, suspend, SUSPECT),
     CELL2(READY, DEAD, replace, STOPPING, SUSPECT),
     CELL(READY, REFUSED, doubt, SUSPECT),
+    CELL(READY, CLOSED, ask, READY),
     CELL2(READY, IMPOSTOR, replace, STOPPING, SUSPECT),
     CELL(READY, EXITED, bury, BACKOFF),
     CELL(READY, OUTLIER, eject, EJECTED),
@@ -58,6 +59,7 @@ static const struct expected expected[] = {
     CELL(TRIAL, UNREADY, suspend, SUSPECT),
     CELL2(TRIAL, DEAD, replace, STOPPING, SUSPECT),
     CELL(TRIAL, REFUSED, doubt, SUSPECT),
+    CELL(TRIAL, CLOSED, ask, TRIAL),
     CELL(TRIAL, OUTLIER, eject, EJECTED),
     CELL(TRIAL, EXITED, bury, BACKOFF),
     CELL(TRIAL, TIMER, pass, TRIAL), /* nothing was answered yet */
