@@ -25,7 +25,7 @@ from watch import LIMIT_S, ROOT, Watch, strike
 sys.path.insert(0, str(ROOT / "tests" / "docker"))
 from host import IMAGE, NETWORK, Engine, OnHost  # noqa: E402
 
-ROWS = ["ckill", "cload", "ccycles", "cadopt"]
+ROWS = ["ckill", "cspare", "cload", "ccycles", "cadopt"]
 
 
 class OwnEngine(Engine):
@@ -125,6 +125,26 @@ def ckill(report, mine, arguments):
     beside_ratio = statistics.median(backs) / statistics.median(beside)
     report.say(f"| replacement answering / bare `docker run` beside a death | - | {beside_ratio:.2f} | - | {len(bare)} |")
     report.say(f"| replacement answering / bare `docker run` | ≤ 1.2 | {ratio:.2f} | {worst:.2f} | {len(bare)} |")
+
+
+def cspare(report, mine, arguments):
+    """The same with one spare: what it takes then is no start."""
+    assert mine.reload({"replicas": {"spares": 1}}).status == 200
+    watch = Watch(mine)
+    outs, backs, bare = [], [], []
+    for number in range(arguments.runs):
+        mine.settled()
+        out, back = strike(mine, watch, number)
+        outs.append(out)
+        backs.append(back)
+        mine.settled()
+        bare.append(bare_run(mine.engine))
+    report.row("container killed (-9), `spares = 1` → out of rotation", "≤ 50 ms", outs)
+    report.row("container killed (-9), `spares = 1` → replacement answering", "≤ 1.2 × bare", backs)
+    report.row("a bare `docker run -d` → first answer", "-", bare)
+    worst = max(back / one for back, one in zip(backs, bare))
+    report.say(f"| replacement answering with `spares = 1` / bare `docker run` | ≤ 1.2 | "
+               f"{statistics.median(backs) / statistics.median(bare):.2f} | {worst:.2f} | {len(bare)} |")
 
 
 def cload(report, mine, arguments):

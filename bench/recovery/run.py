@@ -4,7 +4,7 @@
   script/bench recovery [--runs N] [--kills N] [--cycles N] [--only ROW,ROW…] [--out FILE]
 
   rows: kill hang load cycles             replicas that are processes
-        ckill cload ccycles cadopt        … containers, with an engine of their own
+        ckill cspare cload ccycles cadopt … containers, with an engine of their own
         snode2 snode3 sleader sload       … tasks of a swarm, with machines of their own: only when they are asked for, 20 minutes each
 
 The balancer runs with the values it is shipped with. Engines want root and what `script/bootstrap docker` installs; where they

@@ -81,10 +81,11 @@ def test_adopts(mine):
     stop(mine)
 
 
-def test_a_spare_takes_over_and_is_adopted(mine):
-    """Nothing but the containers themselves tells the next balancer who was a spare."""
+@pytest.mark.parametrize("state_file", ["", "members"])
+def test_a_spare_takes_over_and_is_adopted(mine, state_file):
+    """Without a state file nothing but the containers themselves tells the next balancer who was a spare."""
+    mine.write({"replicas": {"spares": 1, "state_file": state_file}})
     mine.start()
-    assert mine.reload({"replicas": {"spares": 1}}).status == 200
     mine.settled()
     before = mine.engine.containers()
     [spare] = [row["name"] for row in mine.state()["spares"]]
@@ -103,7 +104,11 @@ def test_a_spare_takes_over_and_is_adopted(mine):
     mine.start()
     mine.settled()
     assert mine.engine.containers() == after
-    assert sorted(row["ring_name"] for row in mine.state()["replicas"]) == ["Server 1", "Server 2", "Server 3"]
+    rows = mine.replicas()
+    assert sorted(row["ring_name"] for row in rows.values()) == ["Server 1", "Server 2", "Server 3"]
+    if state_file:
+        assert rows[spare]["ring_name"] == "Server 2"
+        assert mine.rep() == ["Server 1", spare, "Server 3"]
     stop(mine)
 
 
