@@ -71,6 +71,7 @@ struct supervisor {
     uint64_t stamp;     /* of the rotation */
     uint64_t published; /* the latest stamp that every worker runs */
     bool is_changed;    /* the hook for the rotation is to be called */
+    bool is_looking;    /* a place may be filled by a spare; see spare_look */
     bool is_stopping, is_stopped;
     struct event settle; /* see supervisor_settle_later */
     uint64_t random;
@@ -300,7 +301,9 @@ void spare_start(struct supervisor *s);
 /* A spare takes over the place of a row whose replica is dead; it joins the rotation in the next settling, and the row is a
  * spare from now on. False: there is none, or it has no place to fill. */
 bool spare_fill(struct row *dead);
-/* As many as are wanted; places of those that are being stopped are filled, and spares with a place join. */
+/* The next settling is to look which places can be filled. */
+void spare_look(struct supervisor *s);
+/* As many as are wanted; if it is to look, places of those that are being stopped are filled, and spares with a place join. */
 void spare_settle(struct supervisor *s);
 
 /* ------------------------------------------------------------------ supervisor_members.c */

@@ -164,7 +164,7 @@ bool row_join(struct row *row, const char *why)
     s->health_ops->set_pace(row->heartbeat, HEALTH_STEADY);
     row_arm(row, s->config->replicas.backoff_reset_ms);
     if (spare_is(row)) {
-        supervisor_settle_later(s); /* a place may be waiting for it */
+        spare_look(s); /* a place may be waiting for it */
         return false;
     }
     row_warm_up(row);
@@ -225,7 +225,7 @@ bool row_confirm(struct row *row, const char *why)
 bool row_replace(struct row *row, const char *why)
 {
     if (row->owner->spawner_ops->can_start) {
-        supervisor_settle_later(row->owner); /* a spare need not wait until it has gone */
+        spare_look(row->owner); /* a spare need not wait until it has gone */
         return row_stop(row, why);
     }
     return !row_suspend(row, why);

@@ -147,7 +147,7 @@ bool spare_fill(struct row *dead)
     change_replace_row(dead, spare);
     settle_in(spare);
     keep_note(s);
-    supervisor_settle_later(s);
+    spare_look(s);
     return true;
 }
 
@@ -159,9 +159,19 @@ static bool is_given_up(const struct row *row)
            (row->place.deaths == 0 || lived_ms >= row->owner->config->replicas.backoff_min_ms);
 }
 
+void spare_look(struct supervisor *s)
+{
+    s->is_looking = true;
+    supervisor_settle_later(s);
+}
+
 void spare_settle(struct supervisor *s)
 {
     follow_count(s);
+    if (!s->is_looking) {
+        return;
+    }
+    s->is_looking = false;
     struct row *next;
     for (struct row *row = row_first(s); row; row = next) {
         next = row_after(row); /* a spare may come into its place */
