@@ -31,7 +31,7 @@ import machines  # noqa: E402
 from harness import until  # noqa: E402
 from load import Wrk  # noqa: E402
 from ringmaster import Ringmaster  # noqa: E402
-from watch import LIMIT_S, Report, Watch, strike  # noqa: E402
+from watch import LIMIT_S, Report, Watch, kinds, say_more, strike  # noqa: E402
 
 ROWS = ["kill", "hang", "load", "cycles"]
 
@@ -74,10 +74,6 @@ def load(report, mine, arguments):
                f"| of {clients.requests} requests | 1 |")
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 def resident_kib(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -97,12 +93,13 @@ def cycles(report, mine, arguments):
 
     for _ in range(3):
         turn()
-    before = descriptors(mine.pid), len(mine.survivors()), resident_kib(mine.pid)
+    before = kinds(mine.pid), len(mine.survivors()), resident_kib(mine.pid)
     for _ in range(arguments.cycles // once):
         turn()
-    after = descriptors(mine.pid), len(mine.survivors()), resident_kib(mine.pid)
-    report.say(f"| descriptors left after {arguments.cycles} starts and stops | 0 | {after[0] - before[0]} | "
-               f"{before[0]} → {after[0]} | 1 |")
+    after = kinds(mine.pid), len(mine.survivors()), resident_kib(mine.pid)
+    say_more(before[0], after[0])
+    old, new = before[0].total(), after[0].total()
+    report.say(f"| descriptors left after {arguments.cycles} starts and stops | 0 | {new - old} | {old} → {new} | 1 |")
     report.say(f"| processes left after {arguments.cycles} starts and stops | 0 | {after[1] - before[1]} | "
                f"{before[1]} → {after[1]} | 1 |")
     report.say(f"| memory after {arguments.cycles} starts and stops | - | {after[2] - before[2]:+d} KiB | "

@@ -1,15 +1,17 @@
 """watch.py - what the rows share: how a client sees a death, and lines of the report."""
 
 import os
+import re
 import statistics
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
-from harness import until  # noqa: E402
+from harness import descriptors, until  # noqa: E402
 from wire import Wire  # noqa: E402
 
 LIMIT_S = 60
@@ -48,6 +50,29 @@ def strike(mine, watch, number):
     back = watch.time_until(lambda: watch.served_by(key) not in names, start)
     until(lambda: len(watch.names()) == len(names), LIMIT_S, "N")
     return out, back
+
+
+def sockets(pid):
+    """{"socket:[INODE]": what it is} of those that pid's network has."""
+    found = {}
+    for family, inode in (("unix", 6), ("tcp", 9), ("tcp6", 9), ("udp", 9), ("netlink", 9)):
+        for line in Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]:
+            words = line.split()
+            port = f" to port {int(words[2].rsplit(':')[-1], 16)}" if family.startswith("tcp") else ""
+            found[f"socket:[{words[inode]}]"] = f"{family} socket{port}"
+    return found
+
+
+def kinds(pid):
+    """How many descriptors of each kind it has: a socket's is its family, a file's its path without the numbers."""
+    named = sockets(pid)
+    return Counter(named.get(target) or re.sub(r"\d+", "…", target) for target in descriptors(pid))
+
+
+def say_more(before, after):
+    """Prints which kinds there are more of, when there are more in all."""
+    for kind, count in (after - before).items() if after.total() > before.total() else ():
+        print(f"    more descriptors: {count} of {kind}", flush=True)
 
 
 class Report:
