@@ -151,6 +151,10 @@ def measure_machines(report, rows, arguments):
             if set(here) & set(rows):
                 with stack_on(engine.docker, engine.directory / "nodes", of_so_many, roles) as stack:
                     for row in (row for row in here if row in rows):
-                        globals()[row](report, stack, arguments)
+                        try:
+                            globals()[row](report, stack, arguments)
+                        except AssertionError:
+                            stack.log()
+                            raise
     finally:
         engine.down()

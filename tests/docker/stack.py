@@ -109,9 +109,12 @@ class Stack:
         return json.loads(node.inside("curl", "-sS", "-X", method, "-d", body, f"127.0.0.1:{TRAFFIC}{path}"))
 
     def ready(self):
-        """Waits until the manager knows all machines that are there, and no other one, as well."""
-        until(lambda: self.manager.docker("node", "ls", "--format", "{{.Status}}").split() == ["Ready"] * len(self.alive),
-              within=60, what=f"{len(self.alive)} nodes")
+        """Waits until the manager knows all machines that are there, and no other one, as well, and hears of all managers: one that
+        it does not hear of yet is no help when the next one is lost."""
+        def look():
+            lines = self.manager.docker("node", "ls", "--format", "{{.Status}} {{.ManagerStatus}}").splitlines()
+            return len(lines) == len(self.alive) and all(re.fullmatch("Ready( Leader| Reachable|)", line.rstrip()) for line in lines)
+        until(look, within=60, what=f"{len(self.alive)} nodes")
 
     def spread(self):
         """Swarm moves nobody to a machine that is new or back. So each such one is, for a moment, the only one that is given
@@ -136,10 +139,12 @@ class Stack:
     def log(self):
         for node in self.alive:
             print(f"---- {node.name}")
+            print(node.docker("node", "ls", check=False))
             print(node.docker("service", "ps", SERVICE, check=False))
             done = subprocess.run([DOCKER, "-H", f"unix://{node.socket}", "logs", "--tail", "60", self.balancer(node)],
                                   capture_output=True, text=True, check=False)
             print(done.stdout + done.stderr)
+            print((node.directory / "dockerd.log").read_text(errors="replace")[-4000:])
 
 
 @contextlib.contextmanager
