@@ -213,7 +213,19 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     struct spawned *one = arg;
     (void)fd;
     (void)what;
-    docker_end(one, one->why);
+    if (one->is_over) {
+        docker_end(one, one->why);
+    } else if (engine_watch_is_up(one->owner->watch) && !one->stop_call) { /* else the next list sees to it */
+        docker_send_stop(one);
+    }
+}
+
+/* Who is to be stopped because it refuses connections has died, as a rule, and the engine is about to say so: a call that
+ * stops it would only hold up the engine, which has to start a stand-in. Nobody waits for an end so closely. */
+static void stop_soon(struct spawned *one)
+{
+    struct timeval wait = { .tv_usec = DOCKER_STOP_WAIT_MS * 1000 };
+    evtimer_add(&one->later, &wait);
 }
 
 static struct spawned *start_docker(struct spawner *s, const struct spawner_order *order)
@@ -248,8 +260,10 @@ static void stop_docker(struct spawner *s, struct spawned *one, enum spawner_sto
         docker_end_later(one, "stopped before it was started"); /* should it exist, the next list finds it */
     } else if (!is_up && s->is_leaving) {
         docker_end_later(one, engine_watch_trouble(s->watch));
-    } else if (is_up && one->phase == DOCKER_RUNNING && is_news) {
+    } else if (is_up && one->phase == DOCKER_RUNNING && is_news && (how == SPAWNER_KILL || s->is_leaving)) {
         docker_send_stop(one);
+    } else if (is_up && one->phase == DOCKER_RUNNING && is_news) {
+        stop_soon(one);
     } /* else: once it runs, or the engine is back */
 }
 

@@ -43,6 +43,7 @@ struct engine_watch;
 #define DOCKER_CLOSE_LOST_MS 1000  /* … by an engine that was lost, and may itself wait for our end */
 #define DOCKER_CREATE_MS     60000 /* a slow disk under a large image */
 #define DOCKER_CLAIM_MS      30000 /* after the opening, found containers wait for an order so long */
+#define DOCKER_STOP_WAIT_MS  100   /* a running one is asked to stop so much later: it may just have died */
 #define DOCKER_LAST_LINES    10    /* of a dead container's output that go into the log */
 #define DOCKER_BURY_MS \
     1000 /* a dead one is left alone for so long: its removal would slow the start of its stand-in */
@@ -89,8 +90,9 @@ struct spawned {
     bool is_seen;                  /* in the list that is being read */
     bool is_starved;               /* the engine told that it ran out of memory */
     bool is_spared;                /* it is left running */
-    struct event later;            /* its end is to be told in the next turn of the loop */
-    char why[512];                 /* of its end */
+    struct event later; /* its end is to be told in the next turn of the loop, or it is to be asked to stop */
+    bool is_over;       /* the first of these */
+    char why[512];      /* of its end */
 };
 
 /* One that ran before us. */

@@ -217,6 +217,7 @@ void docker_end(struct spawned *one, const char *why)
 
 void docker_end_later(struct spawned *one, const char *why)
 {
+    one->is_over = true;
     snprintf(one->why, sizeof one->why, "%s", why);
     event_active(&one->later, EV_TIMEOUT, 0);
 }

@@ -349,7 +349,7 @@ const struct config_option config_options[] = {
           "When the balancer leaves: \"leave\" leaves the service to the other balancers, \"stop\" removes it." },
 
     { TEXT(health.path, config_text_type, 1, TEXT_MAX, "\"/heartbeat\""), .check = config_check_url_path,
-      .help = "What a heartbeat asks for; any 2xx is a good answer." },
+      .help = "What a heartbeat asks for; 200 is the good answer." },
     { MS(health.interval_ms, 10, DAY_MS, "250"), .help = "From one heartbeat of a replica to the next." },
     { MS(health.timeout_ms, 1, DAY_MS, "200"),
       .help = "A heartbeat not answered by then is a miss, and asked again at once." },

@@ -256,6 +256,24 @@ static void test_a_stand_in_is_started_before_the_dead_one_is_removed(void **sta
     close_stage(&g);
 }
 
+/* Health may know of a death before the engine tells: a call to stop it would only hold up the engine. */
+static void test_one_that_has_just_died_is_not_asked_to_stop(void **state)
+{
+    (void)state;
+    struct stage g;
+    struct seen one;
+    open_stage(&g);
+    start(&g, &one, "Server 1", 1);
+    until(&g, &one.started, 1);
+    fake_die(g.fake, "house-Server-1", 137, true);
+    spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
+    until(&g, &one.exited, 1);
+    assert_string_equal(one.why, "killed by SIGKILL");
+    until_state(&g, "house-Server-1", "");
+    assert_int_equal(fake_asked(g.fake, "/stop"), 0);
+    close_stage(&g);
+}
+
 static void test_what_the_engine_refuses_is_told(void **state)
 {
     (void)state;
@@ -502,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_limits_and_network_are_passed_on),
         cmocka_unit_test(test_a_death_is_told_by_an_event),
         cmocka_unit_test(test_a_stand_in_is_started_before_the_dead_one_is_removed),
+        cmocka_unit_test(test_one_that_has_just_died_is_not_asked_to_stop),
         cmocka_unit_test(test_what_the_engine_refuses_is_told),
         cmocka_unit_test(test_a_taken_port_is_passed_over),
         cmocka_unit_test(test_alike_names_get_different_containers),
