@@ -138,6 +138,7 @@ bool spare_fill(struct row *dead)
     log_info("replica \"%s\", a spare, stands in for \"%s\" in the place of \"%s\"", spare->name, dead->name,
              dead->place.ring_name);
     struct row_place place = dead->place;
+    place.deaths += dead->state == SUPERVISOR_STOPPING; /* it will not be counted here when it ends */
     dead->place = spare->place;
     spare->place = place;
     spare->place.starts++;
@@ -175,8 +176,8 @@ void spare_settle(struct supervisor *s)
     struct row *next;
     for (struct row *row = row_first(s); row; row = next) {
         next = row_after(row); /* a spare may come into its place */
-        if (is_given_up(row) && spare_fill(row)) {
-            row->place.deaths++;
+        if (is_given_up(row)) {
+            spare_fill(row);
         }
     }
     for (struct row *row = row_first(s); row; row = row_after(row)) {

@@ -127,6 +127,7 @@ static void test_a_hung_one_need_not_be_gone(void **state)
     assert_int_equal(spare->state, SUPERVISOR_READY);
     assert_int_equal(hung->state, SUPERVISOR_STOPPING);
     assert_int_equal(hung->spawned->asked, 1);
+    assert_int_equal(spare->place.deaths, 1);
     assert_string_equal(hung->name, "Server 3");
     assert_null(bench_spare(&b, 1));
 
