@@ -46,9 +46,9 @@ static int find_source(const char *text, size_t len)
     return -1;
 }
 
-/* Returns what is wrong with an entry, or NULL; hint is the caller's to free. */
-static const char *parse_key(const char *text, struct config_key *out, char **hint)
+static const char *parse_key(const char *text, void *key, char **hint)
 {
+    struct config_key *out = key;
     const char *colon = strchr(text, ':');
     size_t len = colon ? (size_t)(colon - text) : strlen(text);
     int source = find_source(text, len);
@@ -109,19 +109,7 @@ static bool read_keys(struct config_reader *r, const struct config_option *o, co
     bool good = true;
     struct config_key *keys = mem_zero(node->n_children + 1, sizeof *keys);
     for (size_t i = 0; i < node->n_children; i++) {
-        const struct config_node *entry = &node->children[i];
-        if (!config_check_entry(r, o, entry, CONFIG_KIND_TEXT)) {
-            good = false;
-            continue;
-        }
-        char *hint = NULL;
-        const char *complaint = parse_key(entry->text, &keys[i], &hint);
-        if (complaint) {
-            problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text,
-                        complaint);
-            good = false;
-        }
-        free(hint);
+        good = config_parse_entry(r, o, &node->children[i], parse_key, &keys[i]) && good;
     }
     if (good) {
         replace_keys(r->config, o, keys, node->n_children);

@@ -128,9 +128,10 @@ static void format_network(const struct config_network *n, char *text)
     snprintf(text + len, 5, "/%u", (v4 ? n->bits - 96 : n->bits) % 1000);
 }
 
-/* ADDRESS or ADDRESS/BITS. Returns what is wrong, or NULL; hint is the caller's to free. */
-static const char *parse_network(const char *text, struct config_network *out, char **hint)
+/* ADDRESS or ADDRESS/BITS. */
+static const char *parse_network(const char *text, void *network, char **hint)
 {
+    struct config_network *out = network;
     const char *slash = strchr(text, '/');
     char *host = slash ? mem_text_n(text, (size_t)(slash - text)) : mem_text(text);
     bool v4 = false;
@@ -172,19 +173,7 @@ static bool read_networks(struct config_reader *r, const struct config_option *o
     bool good = true;
     struct config_network *networks = mem_zero(node->n_children + 1, sizeof *networks);
     for (size_t i = 0; i < node->n_children; i++) {
-        const struct config_node *entry = &node->children[i];
-        if (!config_check_entry(r, o, entry, CONFIG_KIND_TEXT)) {
-            good = false;
-            continue;
-        }
-        char *hint = NULL;
-        const char *complaint = parse_network(entry->text, &networks[i], &hint);
-        if (complaint) {
-            problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text,
-                        complaint);
-            good = false;
-        }
-        free(hint);
+        good = config_parse_entry(r, o, &node->children[i], parse_network, &networks[i]) && good;
     }
     if (!good) {
         free(networks);

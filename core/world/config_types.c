@@ -379,6 +379,21 @@ bool config_check_text(struct config_reader *r, const char *name, const struct c
     return !complaint;
 }
 
+bool config_parse_entry(struct config_reader *r, const struct config_option *o,
+                        const struct config_node *entry, config_parse_fn parse, void *out)
+{
+    if (!config_check_entry(r, o, entry, CONFIG_KIND_TEXT)) {
+        return false;
+    }
+    char *hint = NULL;
+    const char *complaint = parse(entry->text, out, &hint);
+    if (complaint) {
+        problem_add(r->problems, entry->value_place, hint, "%s: \"%s\" %s", o->name, entry->text, complaint);
+    }
+    free(hint);
+    return !complaint;
+}
+
 struct place config_keep_place(struct config *c, struct place from)
 {
     if (!from.file) {

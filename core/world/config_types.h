@@ -108,6 +108,13 @@ bool config_check_entry(struct config_reader *r, const struct config_option *o,
 bool config_check_text(struct config_reader *r, const char *name, const struct config_node *node,
                        config_check_fn check);
 
+/* Reads a text into out. Returns what is wrong with it, or NULL; *hint, NULL before, is the caller's to free. */
+typedef const char *(*config_parse_fn)(const char *text, void *out, char **hint);
+
+/* An entry of a list that is a text and that parse reads into out. False: a problem was added. */
+bool config_parse_entry(struct config_reader *r, const struct config_option *o,
+                        const struct config_node *entry, config_parse_fn parse, void *out);
+
 /* A copy of from's place whose file name belongs to c. */
 struct place config_keep_place(struct config *c, struct place from);
 
