@@ -15,13 +15,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "control/engine.h"
 #include "control/engine_wait.h"
 #include "control/engine_watch.h"
 #include "unit/control/engine_fake.h"
-
-#define DEADLINE_MS 20000u
+#include "unit/control/loop_kit.h"
 
 struct seen {
     struct event_base *base;
@@ -68,18 +66,6 @@ static void on_down(void *ctx, const char *why)
     snprintf(s->why, sizeof s->why, "%s", why);
 }
 
-/* Runs the loop until *counter has reached n. */
-static void until(struct seen *s, const unsigned *counter, unsigned n)
-{
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
-    while (*counter < n && clock_now_ns() < end) {
-        struct timeval soon = { 0, 5000 };
-        event_base_loopexit(s->base, &soon);
-        event_base_dispatch(s->base);
-    }
-    assert_true(*counter >= n);
-}
-
 static struct engine *open_engine(struct seen *s, const char *address)
 {
     char why[200] = "";
@@ -94,7 +80,7 @@ static void greet(struct seen *s, struct engine *e)
 {
     engine_greet(e, on_answer, s);
     assert_int_equal(s->answers, 0); /* never from inside */
-    until(s, &s->answers, 1);
+    WAIT_FOR(s, s->answers >= 1);
     s->answers = 0;
 }
 
@@ -109,7 +95,7 @@ static void check_version(const char *oldest, const char *newest, const char *sp
     assert_string_equal(s.why, "");
     assert_string_equal(engine_version(e), spoken);
     engine_ask(e, "GET", "/containers/json?filters=x", NULL, ENGINE_TIMEOUT_MS, on_answer, &s);
-    until(&s, &s.answers, 1);
+    WAIT_FOR(&s, s.answers >= 1);
     assert_int_equal(s.status, 200);
     snprintf(path, sizeof path, "GET /v%s/containers/json", spoken);
     assert_int_equal(fake_asked(f, path), 1);
@@ -138,19 +124,19 @@ static void test_refusals_carry_the_engines_words(void **state)
     json_t *body = json_object();
     engine_ask(e, "POST", "/containers/create?name=a", body, ENGINE_TIMEOUT_MS, on_answer, &s);
     json_decref(body);
-    until(&s, &s.answers, 1);
+    WAIT_FOR(&s, s.answers >= 1);
     assert_int_equal(s.status, 404);
     assert_string_equal(s.why, "No such image: x:latest");
 
     fake_fail(f, "/containers", 0, NULL); /* silence */
     engine_ask(e, "GET", "/containers/json", NULL, 50, on_answer, &s);
-    until(&s, &s.answers, 2);
+    WAIT_FOR(&s, s.answers >= 2);
     assert_int_equal(s.status, 0);
     assert_non_null(strstr(s.why, "does not answer"));
 
     fake_away(f);
     engine_ask(e, "GET", "/containers/json", NULL, ENGINE_TIMEOUT_MS, on_answer, &s);
-    until(&s, &s.answers, 3);
+    WAIT_FOR(&s, s.answers >= 3);
     assert_int_equal(s.status, 0);
     assert_non_null(strstr(s.why, "cannot be reached: Connection refused"));
     engine_close(e);
@@ -166,16 +152,16 @@ static void test_a_stream_is_told_object_by_object(void **state)
     struct engine *e = open_engine(&s, fake_address(f));
     greet(&s, e);
     engine_stream(e, "/events", on_opened, on_object, on_answer, &s);
-    until(&s, &s.opened, 1);
+    WAIT_FOR(&s, s.opened >= 1);
     fake_add(f, "a", "running", "i", "a", "1");
     fake_add(f, "b", "running", "i", "b", "2");
     fake_die(f, "a", 0, true);
     fake_die(f, "b", 0, true);
-    until(&s, &s.objects, 2);
+    WAIT_FOR(&s, s.objects >= 2);
     assert_string_equal(s.action, "die");
     assert_int_equal(s.answers, 0);
     fake_away(f);
-    until(&s, &s.answers, 1);
+    WAIT_FOR(&s, s.answers >= 1);
     assert_int_equal(s.opened, 1);
     engine_close(e);
     event_base_free(s.base);
@@ -191,14 +177,14 @@ static void test_a_stream_is_cancelled_from_inside(void **state)
     greet(&s, e);
     struct engine_call *call = engine_stream(e, "/events", on_opened, on_object, on_answer, &s);
     s.cancel = &call;
-    until(&s, &s.opened, 1);
+    WAIT_FOR(&s, s.opened >= 1);
     fake_add(f, "a", "running", "i", "a", "1");
     fake_add(f, "b", "running", "i", "b", "2");
     fake_die(f, "a", 0, true);
     fake_die(f, "b", 0, true);
-    until(&s, &s.objects, 1);
+    WAIT_FOR(&s, s.objects >= 1);
     engine_ask(e, "GET", "/containers/json?i", NULL, ENGINE_TIMEOUT_MS, on_answer, &s);
-    until(&s, &s.answers, 1); /* of the list: the stream's own end is not told */
+    WAIT_FOR(&s, s.answers >= 1); /* of the list: the stream's own end is not told */
     assert_int_equal(s.status, 200);
     assert_int_equal(s.objects, 1);
     engine_close(e);
@@ -214,14 +200,14 @@ static void test_an_engine_is_lost_and_found(void **state)
     struct engine *e = open_engine(&s, fake_address(f));
     struct engine_watch_hooks hooks = { &s, on_up, on_up, on_object, on_down };
     struct engine_watch *w = engine_watch_open(s.base, e, "/events", 3600000, &hooks);
-    until(&s, &s.ups, 1);
+    WAIT_FOR(&s, s.ups >= 1);
     assert_true(engine_watch_is_up(w));
     fake_away(f);
-    until(&s, &s.downs, 1);
+    WAIT_FOR(&s, s.downs >= 1);
     assert_false(engine_watch_is_up(w));
     assert_string_not_equal(engine_watch_trouble(w), "");
     fake_back(f);
-    until(&s, &s.ups, 2);
+    WAIT_FOR(&s, s.ups >= 2);
     assert_string_equal(engine_watch_trouble(w), "");
     fake_fail(f, "/_ping", 0, NULL);
     engine_watch_lost(w, "said so"); /* a request was not answered */

@@ -27,10 +27,10 @@
 #include "base/mem.h"
 #include "control/health.h"
 #include "lb_plugin.h"
+#include "unit/control/loop_kit.h"
 #include "world/config.h"
 
-#define DEADLINE_MS 30000u
-#define HOUR_MS     3600000u
+#define HOUR_MS 3600000u
 
 enum behaviour {
     ANSWER,     /* 200, empty */
@@ -237,15 +237,6 @@ static void watch(struct stage *g, struct seen *seen, enum health_pace pace)
 {
     watch_at(g, seen, g->address, pace);
 }
-
-#define WAIT_FOR(g_, condition_)                                        \
-    do {                                                                \
-        uint64_t end_ = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS; \
-        while (!(condition_) && clock_now_ns() < end_) {                \
-            event_base_loop((g_)->base, EVLOOP_ONCE);                   \
-        }                                                               \
-        assert_true(condition_);                                        \
-    } while (0)
 
 /* ------------------------------------------------------------------ what is good and what is a miss */
 
@@ -658,7 +649,7 @@ static void test_a_thousand(void **state)
     }
     open_stage(&g);
     g.config.health.interval_ms = 100;
-    g.config.health.timeout_ms = DEADLINE_MS; /* whatever else the machine is doing */
+    g.config.health.timeout_ms = LOOP_PATIENCE_MS; /* whatever else the machine is doing */
     apply(&g);
     for (unsigned i = 0; i < MANY; i++) {
         char address[64];

@@ -17,15 +17,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
-#include "control/spawner.h"
 #include "control/spawner_docker.h"
 #include "unit/control/engine_fake.h"
+#include "unit/control/loop_kit.h"
+#include "unit/control/spawner_kit.h"
 #include "world/config.h"
 
-#define DEADLINE_MS 20000u
-#define MARK        "ringmaster.instance"
+#define MARK "ringmaster.instance"
 
 struct stage {
     struct fake *fake;
@@ -34,29 +33,7 @@ struct stage {
     struct spawner *spawner;
 };
 
-struct seen {
-    struct spawned *handle;
-    unsigned started, exited;
-    struct spawner_started what;
-    char why[600];
-};
-
-static void on_started(void *tag, const struct spawner_started *what)
-{
-    struct seen *seen = tag;
-    seen->started++;
-    seen->what = *what;
-}
-
-static void on_exited(void *tag, const char *why)
-{
-    struct seen *seen = tag;
-    seen->exited++;
-    seen->handle = NULL;
-    snprintf(seen->why, sizeof seen->why, "%s", why);
-}
-
-static const struct spawner_hooks hooks = { .started = on_started, .exited = on_exited };
+static const struct spawner_hooks hooks = { .started = seen_started, .exited = seen_exited };
 
 static void prepare(struct stage *g)
 {
@@ -113,42 +90,17 @@ static void start(struct stage *g, struct seen *seen, const char *name, uint32_t
     assert_int_equal(seen->started + seen->exited, 0); /* never from inside */
 }
 
-static void turn(struct stage *g)
+/* What the fake says of the container: "" when it has none. */
+static bool has_state(const struct stage *g, const char *container, const char *wanted)
 {
-    struct timeval soon = { 0, 5000 };
-    event_base_loopexit(g->base, &soon);
-    event_base_dispatch(g->base);
-}
-
-/* Runs the loop until *counter has reached n. */
-static void until(struct stage *g, const unsigned *counter, unsigned n)
-{
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
-    while (*counter < n && clock_now_ns() < end) {
-        turn(g);
-    }
-    assert_true(*counter >= n);
-}
-
-static void until_state(struct stage *g, const char *container, const char *wanted)
-{
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
     char state[20];
     fake_state(g->fake, container, state, sizeof state);
-    while (strcmp(state, wanted) != 0 && clock_now_ns() < end) {
-        turn(g);
-        fake_state(g->fake, container, state, sizeof state);
-    }
-    assert_string_equal(state, wanted);
+    return strcmp(state, wanted) == 0;
 }
 
-static void until_trouble(struct stage *g, bool is_trouble)
+static bool has_trouble(const struct stage *g)
 {
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
-    while ((spawner_docker.trouble(g->spawner) != NULL) != is_trouble && clock_now_ns() < end) {
-        turn(g);
-    }
-    assert_true((spawner_docker.trouble(g->spawner) != NULL) == is_trouble);
+    return spawner_docker.trouble(g->spawner) != NULL;
 }
 
 /* ------------------------------------------------------------------ a life */
@@ -165,7 +117,7 @@ static void test_it_starts_and_stops(void **state)
     struct seen one;
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&one.what.address;
     assert_int_equal(ntohl(in->sin_addr.s_addr), 0xac110009); /* 172.17.0.9 */
     assert_int_equal(ntohs(in->sin_port), 5000);
@@ -182,8 +134,8 @@ static void test_it_starts_and_stops(void **state)
 
     spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
     assert_int_equal(one.exited, 0);
-    until(&g, &one.exited, 1);
-    until_state(&g, "house-Server-1", ""); /* removed */
+    WAIT_FOR(&g, one.exited >= 1);
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", "")); /* removed */
     assert_int_equal(fake_asked(g.fake, "/stop?t=6"), 1);
     close_stage(&g);
 }
@@ -226,15 +178,15 @@ static void test_a_death_is_told_by_an_event(void **state)
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
     start(&g, &two, "Server 2", 2);
-    until(&g, &one.started, 1);
-    until(&g, &two.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
+    WAIT_FOR(&g, two.started >= 1);
     fake_die(g.fake, "house-Server-1", 137, true);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     assert_string_equal(one.why, "killed by SIGKILL");
-    until_state(&g, "house-Server-1", "");
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", ""));
     assert_int_equal(fake_asked(g.fake, "/logs?"), 1); /* its last words */
     fake_die(g.fake, "house-Server-2", 3, true);
-    until(&g, &two.exited, 1);
+    WAIT_FOR(&g, two.exited >= 1);
     assert_string_equal(two.why, "exited with status 3");
     close_stage(&g);
 }
@@ -246,13 +198,13 @@ static void test_a_stand_in_is_started_before_the_dead_one_is_removed(void **sta
     struct seen one, two;
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     fake_die(g.fake, "house-Server-1", 137, true);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     start(&g, &two, "emergency_07", 1);
-    until(&g, &two.started, 1);
+    WAIT_FOR(&g, two.started >= 1);
     assert_int_equal(fake_asked(g.fake, "DELETE"), 0);
-    until_state(&g, "house-Server-1", "");
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", ""));
     close_stage(&g);
 }
 
@@ -264,12 +216,12 @@ static void test_one_that_has_just_died_is_not_asked_to_stop(void **state)
     struct seen one;
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     fake_die(g.fake, "house-Server-1", 137, true);
     spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     assert_string_equal(one.why, "killed by SIGKILL");
-    until_state(&g, "house-Server-1", "");
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", ""));
     assert_int_equal(fake_asked(g.fake, "/stop"), 0);
     close_stage(&g);
 }
@@ -282,20 +234,20 @@ static void test_what_the_engine_refuses_is_told(void **state)
     open_stage(&g);
     fake_fail(g.fake, "/containers/create", 404, "No such image: img:latest");
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     assert_string_equal(one.why, "container house-Server-1 cannot be created: No such image: img:latest");
     fake_fail(g.fake, "/start", 404, "network net not found");
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     assert_string_equal(one.why, "container house-Server-1 cannot be started: network net not found");
     assert_int_equal(one.started, 0);
     fake_fail(g.fake, NULL, 0, NULL);
-    until_state(&g, "house-Server-1", "");
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", ""));
     fake_add(g.fake, "house-S5", "running", "another", "S5", "1");
     start(&g, &one, "S5", 5);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     assert_non_null(strstr(one.why, "already in use"));
-    until_state(&g, "house-S5", "running"); /* it is not ours */
+    WAIT_FOR(&g, has_state(&g, "house-S5", "running")); /* it is not ours */
     close_stage(&g);
 }
 
@@ -309,11 +261,11 @@ static void test_a_taken_port_is_passed_over(void **state)
     open_spawner(&g);
     fake_fail(g.fake, "/start", 500, "Bind for 0.0.0.0:5001 failed: port is already allocated");
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     assert_non_null(strstr(one.why, "port 5001 of the engine's machine is taken"));
     fake_fail(g.fake, NULL, 0, NULL);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     json_t *body = fake_created(g.fake);
     char *text = json_dumps(body, JSON_COMPACT);
     assert_non_null(strstr(text, "\"HostPort\":\"5002\""));
@@ -330,8 +282,8 @@ static void test_alike_names_get_different_containers(void **state)
     open_stage(&g);
     start(&g, &one, "a b", 0);
     start(&g, &two, "a@b", 0);
-    until(&g, &one.started, 1);
-    until(&g, &two.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
+    WAIT_FOR(&g, two.started >= 1);
     assert_string_equal(spawner_docker.label(one.handle), "house-a-b");
     assert_string_equal(spawner_docker.label(two.handle), "house-a-b.2");
     close_stage(&g);
@@ -347,20 +299,20 @@ static void test_nobody_dies_with_the_engine(void **state)
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
     start(&g, &two, "Server 2", 2);
-    until(&g, &one.started, 1);
-    until(&g, &two.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
+    WAIT_FOR(&g, two.started >= 1);
     fake_away(g.fake);
-    until_trouble(&g, true);
+    WAIT_FOR(&g, has_trouble(&g));
     start(&g, &three, "Server 3", 3); /* waits */
     fake_die(g.fake, "house-Server-2", 0, false);
-    turn(&g);
+    loop_turn(g.base);
     assert_int_equal(one.exited + two.exited + three.exited + three.started, 0);
     fake_back(g.fake);
-    until(&g, &two.exited, 1);
+    WAIT_FOR(&g, two.exited >= 1);
     assert_string_equal(two.why, "as listed");
-    until(&g, &three.started, 1);
+    WAIT_FOR(&g, three.started >= 1);
     assert_int_equal(one.exited, 0);
-    until_trouble(&g, false);
+    WAIT_FOR(&g, !has_trouble(&g));
     close_stage(&g);
 }
 
@@ -373,12 +325,12 @@ static void test_a_start_goes_on_where_it_was(void **state)
     open_stage(&g);
     fake_fail(g.fake, "/start", 0, NULL); /* never answered */
     start(&g, &one, "Server 1", 1);
-    until_state(&g, "house-Server-1", "created");
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", "created"));
     fake_away(g.fake);
-    until_trouble(&g, true);
+    WAIT_FOR(&g, has_trouble(&g));
     fake_fail(g.fake, NULL, 0, NULL);
     fake_back(g.fake);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     assert_int_equal(fake_asked(g.fake, "/containers/create"), 1);
     assert_int_equal(fake_count(g.fake), 1);
     close_stage(&g);
@@ -391,15 +343,15 @@ static void test_a_stop_reaches_it_later(void **state)
     struct seen one;
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     fake_away(g.fake);
-    until_trouble(&g, true);
+    WAIT_FOR(&g, has_trouble(&g));
     spawner_docker.stop(g.spawner, one.handle, SPAWNER_KILL);
-    turn(&g);
+    loop_turn(g.base);
     assert_int_equal(one.exited, 0);
     fake_back(g.fake);
-    until(&g, &one.exited, 1);
-    until_state(&g, "house-Server-1", "");
+    WAIT_FOR(&g, one.exited >= 1);
+    WAIT_FOR(&g, has_state(&g, "house-Server-1", ""));
     close_stage(&g);
 }
 
@@ -423,13 +375,13 @@ static void test_what_runs_is_adopted(void **state)
     assert_string_equal(found[1].name, "Server 2");
     start(&g, &one, "emergency_07", 1);
     start(&g, &two, "Server 2", 2);
-    until(&g, &one.started, 1);
-    until(&g, &two.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
+    WAIT_FOR(&g, two.started >= 1);
     assert_string_equal(spawner_docker.label(one.handle), "y");
     assert_int_equal(fake_asked(g.fake, "/containers/create"), 0);
-    until_state(&g, "dead", ""); /* ours, and dead */
-    until_state(&g, "foreign", "exited");
-    until_state(&g, "x", "running");
+    WAIT_FOR(&g, has_state(&g, "dead", "")); /* ours, and dead */
+    WAIT_FOR(&g, has_state(&g, "foreign", "exited"));
+    WAIT_FOR(&g, has_state(&g, "x", "running"));
     close_stage(&g);
 }
 
@@ -443,13 +395,13 @@ static void test_leaving_stops_or_leaves(void **state)
         g.config.replicas.docker.on_exit = leave ? ON_EXIT_LEAVE : ON_EXIT_STOP;
         fake_add(g.fake, "rest", "exited", "house", "S9", "9");
         start(&g, &one, "Server 1", 1);
-        until(&g, &one.started, 1);
+        WAIT_FOR(&g, one.started >= 1);
         spawner_docker.leave(g.spawner);
         spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
-        until(&g, &one.exited, 1);
+        WAIT_FOR(&g, one.exited >= 1);
         spawner_docker.close(g.spawner);
         g.spawner = NULL;
-        until_state(&g, "house-Server-1", leave ? "running" : "");
+        WAIT_FOR(&g, has_state(&g, "house-Server-1", leave ? "running" : ""));
         assert_true(leave || fake_count(g.fake) == 0);
         close_stage(&g);
     }
@@ -463,11 +415,11 @@ static void test_leaving_waits_for_a_removal_under_way(void **state)
     struct seen one;
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     fake_fail(g.fake, "force=1", 409, "removal of container house-Server-1 is already in progress");
     spawner_docker.leave(g.spawner);
     spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     spawner_docker.close(g.spawner);
     g.spawner = NULL;
     assert_int_equal(fake_asked(g.fake, "/wait?condition=removed"), 1);
@@ -481,12 +433,12 @@ static void test_leaving_does_not_wait_for_an_engine_that_is_away(void **state)
     struct seen one;
     open_stage(&g);
     start(&g, &one, "Server 1", 1);
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     fake_away(g.fake);
-    until_trouble(&g, true);
+    WAIT_FOR(&g, has_trouble(&g));
     spawner_docker.leave(g.spawner);
     spawner_docker.stop(g.spawner, one.handle, SPAWNER_ASK);
-    until(&g, &one.exited, 1);
+    WAIT_FOR(&g, one.exited >= 1);
     close_stage(&g);
 }
 

@@ -29,11 +29,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "control/spawner.h"
 #include "lb_plugin.h"
+#include "unit/control/loop_kit.h"
+#include "unit/control/spawner_kit.h"
 #include "world/config.h"
-
-#define DEADLINE_MS 20000u
 
 struct stage {
     struct event_base *base;
@@ -43,29 +42,7 @@ struct stage {
     char directory[64];
 };
 
-struct seen {
-    struct spawned *handle;
-    int started, exited;
-    struct spawner_started what;
-    char why[600];
-};
-
-static void on_started(void *tag, const struct spawner_started *what)
-{
-    struct seen *seen = tag;
-    seen->started++;
-    seen->what = *what;
-}
-
-static void on_exited(void *tag, const char *why)
-{
-    struct seen *seen = tag;
-    seen->exited++;
-    seen->handle = NULL;
-    snprintf(seen->why, sizeof seen->why, "%s", why);
-}
-
-static const struct spawner_hooks hooks = { .started = on_started, .exited = on_exited };
+static const struct spawner_hooks hooks = { .started = seen_started, .exited = seen_exited };
 
 static bool can_listen(uint16_t port)
 {
@@ -146,27 +123,6 @@ static void start(struct stage *g, struct seen *seen, const char *server_id)
     assert_non_null(seen->handle);
     assert_int_equal(seen->started + seen->exited, 0); /* never from inside */
 }
-
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-}
-
-/* Runs the loop until the condition holds; the tick is for conditions that no event announces. */
-#define WAIT_FOR(g_, condition_)                                                      \
-    do {                                                                              \
-        struct timeval tick_ = { .tv_usec = 2000 };                                   \
-        struct event *ticker_ = event_new((g_)->base, -1, EV_PERSIST, on_tick, NULL); \
-        event_add(ticker_, &tick_);                                                   \
-        uint64_t end_ = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;               \
-        while (!(condition_) && clock_now_ns() < end_) {                              \
-            event_base_loop((g_)->base, EVLOOP_ONCE);                                 \
-        }                                                                             \
-        event_free(ticker_);                                                          \
-        assert_true(condition_);                                                      \
-    } while (0)
 
 static char *path_in(const struct stage *g, const char *name)
 {
@@ -457,7 +413,7 @@ static void test_asked_and_killed(void **state)
     WAIT_FOR(&g, seen.exited);
     assert_string_equal(seen.why, "killed by SIGKILL");
     struct pollfd end = { .fd = inner_fd, .events = POLLIN };
-    assert_int_equal(poll(&end, 1, (int)DEADLINE_MS), 1);
+    assert_int_equal(poll(&end, 1, (int)LOOP_PATIENCE_MS), 1);
     close(inner_fd);
     free(script);
     close_stage(&g);
@@ -479,7 +435,7 @@ static void test_exit_takes_the_group_along(void **state)
     WAIT_FOR(&g,
              seen.exited || (kill(seen.what.pid, SIGCONT), seen.exited)); /* it may not have stopped yet */
     struct pollfd end = { .fd = inner_fd, .events = POLLIN };
-    assert_int_equal(poll(&end, 1, (int)DEADLINE_MS), 1);
+    assert_int_equal(poll(&end, 1, (int)LOOP_PATIENCE_MS), 1);
     close(inner_fd);
     free(script);
     close_stage(&g);
@@ -840,7 +796,7 @@ static void test_children_die_with_their_parent(void **state)
     assert_int_equal(poll(&end, 1, 0), 0); /* it lives */
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(poll(&end, 1, (int)DEADLINE_MS), 1);
+    assert_int_equal(poll(&end, 1, (int)LOOP_PATIENCE_MS), 1);
     close(fd);
     close(ends[0]);
 }

@@ -17,14 +17,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
-#include "control/spawner.h"
 #include "control/spawner_swarm.h"
 #include "unit/control/engine_fake.h"
+#include "unit/control/loop_kit.h"
+#include "unit/control/spawner_kit.h"
 #include "world/config.h"
-
-#define DEADLINE_MS 20000u
 
 struct stage {
     struct fake *fake;
@@ -35,28 +33,6 @@ struct stage {
     void *scaled_tag;
     char scaled_why[400];
 };
-
-struct seen {
-    struct spawned *handle;
-    unsigned started, exited;
-    struct spawner_started what;
-    char why[200];
-};
-
-static void on_started(void *tag, const struct spawner_started *what)
-{
-    struct seen *seen = tag;
-    seen->started++;
-    seen->what = *what;
-}
-
-static void on_exited(void *tag, const char *why)
-{
-    struct seen *seen = tag;
-    seen->exited++;
-    seen->handle = NULL;
-    snprintf(seen->why, sizeof seen->why, "%s", why);
-}
 
 static void on_members(void *ctx)
 {
@@ -112,7 +88,7 @@ static void prepare(struct stage *g)
 static void open_spawner(struct stage *g)
 {
     char why[200] = "";
-    struct spawner_hooks hooks = { on_started, on_exited, g, on_members, on_scaled };
+    struct spawner_hooks hooks = { seen_started, seen_exited, g, on_members, on_scaled };
     g->spawner = spawner_swarm.open(g->base, &g->config, &hooks, why, sizeof why);
     assert_string_equal(why, "");
     assert_non_null(g->spawner);
@@ -138,38 +114,9 @@ static void close_stage(struct stage *g)
     fake_close(g->fake);
 }
 
-static void turn(struct stage *g)
+static bool has_trouble(const struct stage *g)
 {
-    struct timeval soon = { 0, 5000 };
-    event_base_loopexit(g->base, &soon);
-    event_base_dispatch(g->base);
-}
-
-static void until(struct stage *g, const unsigned *counter, unsigned n)
-{
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
-    while (*counter < n && clock_now_ns() < end) {
-        turn(g);
-    }
-    assert_true(*counter >= n);
-}
-
-static void until_trouble(struct stage *g, bool is_trouble)
-{
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
-    while ((spawner_swarm.trouble(g->spawner) != NULL) != is_trouble && clock_now_ns() < end) {
-        turn(g);
-    }
-    assert_true((spawner_swarm.trouble(g->spawner) != NULL) == is_trouble);
-}
-
-static void until_asked(struct stage *g, const char *part, unsigned n)
-{
-    uint64_t end = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS;
-    while (fake_asked(g->fake, part) < n && clock_now_ns() < end) {
-        turn(g);
-    }
-    assert_true(fake_asked(g->fake, part) >= n);
+    return spawner_swarm.trouble(g->spawner) != NULL;
 }
 
 static void start(struct stage *g, struct seen *seen, const char *name)
@@ -291,7 +238,7 @@ static void test_a_global_service_is_refused(void **state)
     (void)state;
     struct stage g;
     char why[200] = "";
-    struct spawner_hooks hooks = { on_started, on_exited, &g, on_members, on_scaled };
+    struct spawner_hooks hooks = { seen_started, seen_exited, &g, on_members, on_scaled };
     prepare(&g);
     fake_serve(g.fake, "/services/web", 200,
                json_pack("{s:{s:i}, s:{s:{s:{}}}}", "Version", "Index", 41, "Spec", "Mode", "Global"));
@@ -310,28 +257,28 @@ static void test_tasks_come_and_go(void **state)
     open_stage(&g);
     assert_string_equal(members(&g), "web.1,web.2");
     start(&g, &one, "web.1");
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     assert_int_equal(ip_of(&one.what), 0x0a000001);
     assert_string_equal(spawner_swarm.label(one.handle), "web.1.t1");
 
     fake_serve(g.fake, "/tasks", 200,
                json_pack("[o,o]", make_task("t3", 3, "running", "preparing", ""),
                          make_task("t9", 1, "running", "running", "10.0.0.9/24")));
-    until(&g, &g.changes, 1);
+    WAIT_FOR(&g, g.changes >= 1);
     assert_string_equal(members(&g), "web.1,web.3");
     assert_int_equal(one.exited, 1);
     assert_string_equal(one.why, "Swarm has replaced its task");
     start(&g, &one, "web.1");
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     assert_int_equal(ip_of(&one.what), 0x0a000009);
 
     start(&g, &three, "web.3");
     unsigned asked = fake_asked(g.fake, "/tasks");
-    until_asked(&g, "/tasks", asked + 2);
+    WAIT_FOR(&g, fake_asked(g.fake, "/tasks") >= asked + 2);
     assert_int_equal(three.started, 0); /* it waits as long as Swarm does */
     spawner_swarm.stop(g.spawner, three.handle, SPAWNER_ASK);
     assert_int_equal(three.exited, 0);
-    until(&g, &three.exited, 1);
+    WAIT_FOR(&g, three.exited >= 1);
     assert_int_equal(fake_asked(g.fake, "DELETE"), 0);
     close_stage(&g);
 }
@@ -343,10 +290,10 @@ static void test_a_slot_that_goes_is_drained_first(void **state)
     struct seen two;
     open_stage(&g);
     start(&g, &two, "web.2");
-    until(&g, &two.started, 1);
+    WAIT_FOR(&g, two.started >= 1);
     fake_serve(g.fake, "/tasks", 200,
                json_pack("[o]", make_task("t1", 1, "running", "running", "10.0.0.1/24")));
-    until(&g, &g.changes, 1);
+    WAIT_FOR(&g, g.changes >= 1);
     assert_string_equal(members(&g), "web.1");
     assert_int_equal(two.exited, 0); /* whoever dismisses it says when */
     close_stage(&g);
@@ -378,17 +325,17 @@ static void test_without_a_manager_nothing_is_forgotten(void **state)
     struct seen one;
     open_stage(&g);
     start(&g, &one, "web.1");
-    until(&g, &one.started, 1);
+    WAIT_FOR(&g, one.started >= 1);
     fake_serve(g.fake, "/tasks", 503, json_pack("{s:s}", "message", "This node is not a swarm manager."));
-    until_trouble(&g, true);
+    WAIT_FOR(&g, has_trouble(&g));
     assert_non_null(strstr(spawner_swarm.trouble(g.spawner), "not a swarm manager"));
     fake_away(g.fake);
-    until_trouble(&g, true);
+    WAIT_FOR(&g, has_trouble(&g));
     assert_string_equal(members(&g), "web.1,web.2");
     assert_int_equal(one.exited, 0);
     fake_serve(g.fake, "/tasks", 404, json_pack("{s:s}", "message", "service web not found"));
     fake_back(g.fake);
-    until(&g, &g.changes, 1);
+    WAIT_FOR(&g, g.changes >= 1);
     assert_string_equal(members(&g), "");
     assert_non_null(strstr(spawner_swarm.trouble(g.spawner), "there is no service web any more"));
     assert_int_equal(fake_asked(g.fake, "/services/create"), 0);
@@ -403,11 +350,11 @@ static void test_scaling_changes_the_number_alone(void **state)
     struct stage g;
     int tag;
     open_stage(&g);
-    until_asked(&g, "/events", 1);
-    until_asked(&g, "/tasks", 2);
+    WAIT_FOR(&g, fake_asked(g.fake, "/events") >= 1);
+    WAIT_FOR(&g, fake_asked(g.fake, "/tasks") >= 2);
     spawner_swarm.scale(g.spawner, SPAWNER_SCALE_BY, 3, &tag);
     assert_int_equal(g.scaled, 0);
-    until(&g, &g.scaled, 1);
+    WAIT_FOR(&g, g.scaled >= 1);
     assert_string_equal(g.scaled_why, "");
     assert_ptr_equal(g.scaled_tag, &tag);
     assert_int_equal(fake_asked(g.fake, "/services/web/update?version=41"), 1);
@@ -423,21 +370,21 @@ static void test_scaling_that_is_refused(void **state)
     (void)state;
     struct stage g;
     open_stage(&g);
-    until_asked(&g, "/tasks", 2);
+    WAIT_FOR(&g, fake_asked(g.fake, "/tasks") >= 2);
     spawner_swarm.scale(g.spawner, SPAWNER_SCALE_BY, -3, NULL);
-    until(&g, &g.scaled, 1);
+    WAIT_FOR(&g, g.scaled >= 1);
     assert_string_equal(g.scaled_why, "3 replicas cannot be removed: there are 2");
     spawner_swarm.scale(g.spawner, SPAWNER_SCALE_TO, 9, NULL);
-    until(&g, &g.scaled, 2);
+    WAIT_FOR(&g, g.scaled >= 2);
     assert_string_equal(g.scaled_why, "9 replicas are too many: replicas.max is 8");
     fake_serve(g.fake, "/services/web/update", 500, json_pack("{s:s}", "message", "update out of sequence"));
     spawner_swarm.scale(g.spawner, SPAWNER_SCALE_TO, 4, NULL);
-    until(&g, &g.scaled, 3);
+    WAIT_FOR(&g, g.scaled >= 3);
     assert_non_null(strstr(g.scaled_why, "out of sequence"));
     assert_int_equal(fake_asked(g.fake, "/services/web/update"), SWARM_SCALE_TRIES);
     fake_away(g.fake);
     spawner_swarm.scale(g.spawner, SPAWNER_SCALE_TO, 4, NULL);
-    until(&g, &g.scaled, 4);
+    WAIT_FOR(&g, g.scaled >= 4);
     assert_true(*g.scaled_why);
     close_stage(&g);
 }

@@ -26,12 +26,11 @@
 #include "base/mem.h"
 #include "control/supervisor.h"
 #include "lb_plugin.h"
+#include "unit/control/loop_kit.h"
 #include "world/config.h"
-
-static char nothing[] = "";
 #include "world/replica.h"
 
-#define DEADLINE_MS 50000u
+static char nothing[] = "";
 
 struct house {
     struct event_base *base;
@@ -158,15 +157,6 @@ static void open_house(struct house *h, uint32_t count)
     assert_string_equal(why, "");
     assert_non_null(h->s);
 }
-
-#define WAIT_FOR(h_, condition_)                                        \
-    do {                                                                \
-        uint64_t end_ = clock_now_ns() + DEADLINE_MS * CLOCK_NS_PER_MS; \
-        while (!(condition_) && clock_now_ns() < end_) {                \
-            event_base_loop((h_)->base, EVLOOP_ONCE);                   \
-        }                                                               \
-        assert_true(condition_);                                        \
-    } while (0)
 
 static void close_house(struct house *h)
 {
