@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/engine.h"
@@ -59,10 +60,35 @@ static void tell_waiting(const struct swarm_slots *before, const struct swarm_sl
     }
 }
 
+/* A manager that has just become leader may for minutes not hear that a task runs which it has assigned, while the replica
+ * is there and well. Heartbeats say what Swarm does not; until one is good nobody is sent a request. */
+static void ask_unheard(const struct swarm_slots *before, struct swarm_slots *now, uint64_t now_ns)
+{
+    for (size_t i = 0; i < now->n; i++) {
+        struct swarm_slot *slot = &now->items[i];
+        if (slot->task[0] || !slot->is_unheard) {
+            continue;
+        }
+        const struct swarm_slot *old = find_slot(before, slot->name);
+        bool is_known = old && old->is_unheard && strcmp(old->waits, slot->waits) == 0;
+        slot->unheard_ns = is_known ? old->unheard_ns : now_ns;
+        if (now_ns - slot->unheard_ns < SWARM_UNHEARD_MS * CLOCK_NS_PER_MS) {
+            continue;
+        }
+        if (!old->task[0]) {
+            log_info("replica \"%s\" is asked: for %u ms its machine has not told Swarm of it", slot->name,
+                     SWARM_UNHEARD_MS);
+        }
+        memcpy(slot->task, slot->waits, sizeof slot->task);
+        slot->where = slot->waits_at;
+    }
+}
+
 /* True: it is another set than before. */
 static bool take_slots(struct spawner *s, struct swarm_slots *now)
 {
     bool is_changed = !is_same_set(&s->slots, now);
+    ask_unheard(&s->slots, now, clock_now_ns());
     tell_waiting(&s->slots, now);
     swarm_body_free(&s->slots);
     s->slots = *now;
@@ -106,6 +132,12 @@ static void end(struct spawned *one, const char *why)
     s->hooks.exited(tag, why);
 }
 
+/* It was asked before Swarm heard of it, and now Swarm hears that it is to start. */
+static bool is_still_next(const struct spawned *one, const struct swarm_slot *slot)
+{
+    return !slot->task[0] && strcmp(one->task, slot->waits) == 0;
+}
+
 /* Compares what was told of it with its slot. One whose slot has gone is left to the supervisor, which lets its requests
  * end before it stops it. */
 static void settle_one(struct spawned *one)
@@ -113,7 +145,7 @@ static void settle_one(struct spawned *one)
     const struct swarm_slot *slot = find_slot(&one->owner->slots, one->name);
     if (one->is_stopped) {
         end(one, "left to Swarm");
-    } else if (slot && one->task[0] && strcmp(one->task, slot->task) != 0) {
+    } else if (slot && one->task[0] && strcmp(one->task, slot->task) != 0 && !is_still_next(one, slot)) {
         end(one, slot->task[0] ? "Swarm has replaced its task" : "its task does not run any more");
     } else if (slot && slot->task[0] && !one->task[0]) {
         snprintf(one->task, sizeof one->task, "%s", slot->task);

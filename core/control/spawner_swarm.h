@@ -34,7 +34,8 @@ struct engine_watch;
 #define SWARM_SOON_MS 100  /* from an event to the list, so that many events are one list */
 #define SWARM_ANSWER_MS \
     2500 /* for a list: a manager that lost its leader keeps silent, another one may know */
-#define SWARM_HURRY_MS    250   /* between two lists while a slot has no running task */
+#define SWARM_HURRY_MS    250  /* between two lists while a slot has no running task */
+#define SWARM_UNHEARD_MS  2000 /* a task is assigned, and its machine has not been heard of it: it is asked */
 #define SWARM_OPEN_MS     10000 /* what the start waits for the engine */
 #define SWARM_CLOSE_MS    10000 /* what the end waits for the service to be removed */
 #define SWARM_SCALE_TRIES 10    /* somebody else may change the service at the same time */
@@ -44,10 +45,14 @@ struct engine_watch;
 struct swarm_slot {
     uint64_t number;
     char *name;               /* SERVICE.NUMBER */
-    char task[SWARM_ID_SIZE]; /* the one that runs or starts; "": none */
+    char task[SWARM_ID_SIZE]; /* the one that runs or starts, or is asked whether it does; "": none */
     unsigned rank;            /* of that task: 2 it runs, 1 it starts, 0 there is none; the highest counts */
     char created[40];         /* when it was; of two with one rank the newer one counts */
     struct spawner_started where;
+    char waits[SWARM_ID_SIZE]; /* the one that is to run and does not start yet; "": none */
+    bool is_unheard;     /* of that one: its machine has said nothing of it, and waits_at is its address */
+    uint64_t unheard_ns; /* since when, of clock_now_ns */
+    struct spawner_started waits_at;
     char *state; /* of one that does not run yet: "pending: no suitable node"; NULL: none */
 };
 

@@ -194,6 +194,14 @@ static bool is_word(const char *text, const char *word)
     return text && strcmp(text, word) == 0;
 }
 
+/* The first word of a machine is that it has accepted the task. */
+static void note_next(struct swarm_slot *slot, const json_t *task, const char *id, const char *state,
+                      const struct config *config)
+{
+    snprintf(slot->waits, sizeof slot->waits, "%s", id);
+    slot->is_unheard = is_word(state, "assigned") && read_address(task, config, &slot->waits_at);
+}
+
 /* A task runs for Swarm at its first good health check, which may be half a minute away. Our heartbeats tell sooner, so
  * one that starts is asked already; beside one that runs (an update that starts the new one first) it waits. */
 static unsigned rank_of(const char *wanted, const char *state)
@@ -223,6 +231,9 @@ static void note_task(const json_t *task, const struct config *config, struct sw
     created = created ? created : "";
     if (rank == 0) {
         note_waiting(slot, status, state);
+        if (is_word(wanted, "running")) {
+            note_next(slot, task, id, state, config);
+        }
     } else if (!read_address(task, config, &where)) {
         snprintf(trouble, trouble_size, "replica %s has no address in the network %s", slot->name,
                  config->replicas.swarm.network);

@@ -283,6 +283,43 @@ static void test_tasks_come_and_go(void **state)
     close_stage(&g);
 }
 
+/* Its manager does not hear of the machine: what runs there tells itself. */
+static void test_one_that_swarm_hears_nothing_of_is_asked(void **state)
+{
+    (void)state;
+    struct stage g;
+    struct seen one, two;
+    open_stage(&g);
+    fake_serve(g.fake, "/tasks", 200,
+               json_pack("[o,o]", make_task("t5", 1, "running", "assigned", "10.0.0.5/24"),
+                         make_task("t6", 2, "running", "preparing", "10.0.0.6/24")));
+    unsigned asked = fake_asked(g.fake, "/tasks");
+    WAIT_FOR(&g, fake_asked(g.fake, "/tasks") >= asked + 2);
+    start(&g, &one, "web.1");
+    start(&g, &two, "web.2");
+    WAIT_FOR(&g, one.started >= 1);
+    assert_int_equal(ip_of(&one.what), 0x0a000005);
+    assert_string_equal(spawner_swarm.label(one.handle), "web.1.t5");
+    assert_int_equal(two.started, 0); /* its machine is heard */
+
+    static const char *const later[] = { "accepted", "preparing", "starting", "running" };
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        fake_serve(g.fake, "/tasks", 200,
+                   json_pack("[o]", make_task("t5", 1, "running", later[i], "10.0.0.5/24")));
+        asked = fake_asked(g.fake, "/tasks");
+        WAIT_FOR(&g, fake_asked(g.fake, "/tasks") >= asked + 2);
+        assert_int_equal(one.exited, 0);
+    }
+    fake_serve(g.fake, "/tasks", 200,
+               json_pack("[o]", make_task("t7", 1, "running", "assigned", "10.0.0.7/24")));
+    WAIT_FOR(&g, one.exited >= 1);
+    assert_string_equal(one.why, "its task does not run any more");
+    start(&g, &one, "web.1");
+    WAIT_FOR(&g, one.started >= 1);
+    assert_int_equal(ip_of(&one.what), 0x0a000007);
+    close_stage(&g);
+}
+
 static void test_a_slot_that_goes_is_drained_first(void **state)
 {
     (void)state;
@@ -416,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_another_balancer_was_quicker),
         cmocka_unit_test(test_a_global_service_is_refused),
         cmocka_unit_test(test_tasks_come_and_go),
+        cmocka_unit_test(test_one_that_swarm_hears_nothing_of_is_asked),
         cmocka_unit_test(test_a_slot_that_goes_is_drained_first),
         cmocka_unit_test(test_events_are_told_of),
         cmocka_unit_test(test_without_a_manager_nothing_is_forgotten),
