@@ -60,8 +60,8 @@ static void tell_waiting(const struct swarm_slots *before, const struct swarm_sl
     }
 }
 
-/* A manager that has just become leader may for minutes not hear that a task runs which it has assigned, while the replica
- * is there and well. Heartbeats say what Swarm does not; until one is good nobody is sent a request. */
+/* A manager that has just become leader may for a minute and more not hear that a task runs which it has assigned; its
+ * replica is there and well. Heartbeats say what Swarm does not; until one is good nobody is sent a request. */
 static void ask_unheard(const struct swarm_slots *before, struct swarm_slots *now, uint64_t now_ns)
 {
     for (size_t i = 0; i < now->n; i++) {
